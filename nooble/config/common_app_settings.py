@@ -1,0 +1,155 @@
+"""What can be set, with its unit and default. The environment variable of a setting is its name in capitals."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""What a prefix, an environment or a service may be called: the parts of a key are joined by colons."""
+
+
+class CommonAppSettings(BaseSettings):
+    """Settings of a service (standard §2.1); services subclass it and add their own.
+
+    A value comes from, in this order: the keyword, the environment variable of the same name in capitals
+    (`SERVICE_NAME`, `REDIS_URL`, …), the file `.env` in the working directory, the default. Durations are seconds and
+    accept fractions unless their name says otherwise.
+
+    Raises:
+        pydantic.ValidationError: a value is missing, of the wrong type or out of its range; names the setting.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_file_encoding="utf-8")
+
+    # who
+    service_name: str = Field(description="Name of the service; names its stream, its group and its keys.")
+    service_version: str = Field(
+        "0.1.0", description="Version of the service, shown in logs and in the worker registry."
+    )
+    environment: str = Field("development", description="Environment; part of every key name.")
+
+    # logs
+    log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto",
+        description="How logs are written: `console` for people, `json` for machines, `auto` decides by the terminal.",
+    )
+
+    # the server
+    redis_url: str = Field(
+        "redis://localhost:6379/0", description="Address of the server: redis://, rediss:// or unix://."
+    )
+    redis_password: SecretStr | None = Field(None, description="Password, if it is not part of `redis_url`.")
+    redis_decode_responses: bool = Field(
+        True, description="Whether the connection that `RedisManager` hands out decodes replies to text."
+    )
+    redis_socket_connect_timeout: float = Field(
+        5.0, gt=0, description="Seconds until an attempt to connect is given up."
+    )
+    redis_socket_keepalive: bool = Field(True, description="Whether TCP keep-alive is on.")
+    redis_socket_keepalive_options: dict[int, int] | None = Field(
+        None, description="Socket options for keep-alive by number, as JSON; none by default."
+    )
+    redis_max_connections: int = Field(50, ge=1, description="Most connections of the pool that `RedisManager` makes.")
+    redis_health_check_interval: float = Field(
+        30.0, ge=0, description="Seconds of silence after which that pool checks a connection before using it; 0 never."
+    )
+
+    # the wire
+    queue_prefix: str = Field("nooble4", description="First part of every key name.")
+    service_aliases: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="First segment of an action type → name of the service that serves it, where the two differ.",
+    )
+    codec: Literal["json", "msgpack"] = Field(
+        "json", description="How sent actions are encoded; every worker reads both."
+    )
+    max_payload_bytes: int = Field(1_048_576, ge=1, description="Largest encoded action in bytes, sent or received.")
+    stream_max_backlog: int = Field(
+        0, ge=0, description="Most waiting actions in the service's stream; 0 sets no bound."
+    )
+    response_ttl_seconds: float = Field(300.0, gt=0, description="Seconds that an answer waits for its reader.")
+
+    # the worker
+    worker_concurrency: int = Field(1, ge=1, description="How many actions one worker runs at a time.")
+    worker_read_ahead: int = Field(100, ge=1, description="Most actions that a worker takes before it can start them.")
+    worker_block_ms: int = Field(2_000, ge=1, description="Milliseconds that a read waits for an action.")
+    worker_lease_seconds: float = Field(
+        30.0, gt=0, description="Seconds without a sign of life after which others take a worker's actions over."
+    )
+    worker_grace_seconds: float = Field(
+        10.0, ge=0, description="Seconds that running actions get to finish when a worker stops."
+    )
+    worker_max_deliveries: int = Field(
+        3, ge=1, description="Deliveries without an end (crashes) after which an action is buried."
+    )
+    action_timeout_seconds: float = Field(0.0, ge=0, description="Seconds that a handler may run; 0 sets no limit.")
+
+    # failure
+    retry_attempts: int = Field(3, ge=1, description="How often a failing action runs in all; 1 never retries.")
+    retry_backoff_seconds: float = Field(
+        1.0, ge=0, description="Seconds before the second run; doubled for each further one."
+    )
+    retry_max_delay_seconds: float = Field(300.0, ge=0, description="Longest pause in seconds between two runs.")
+    dead_letter_ttl_seconds: float = Field(
+        2_592_000.0, ge=0, description="Seconds that a dead letter is kept (30 days); 0 keeps it for ever."
+    )
+    dead_letter_max_length: int = Field(100_000, ge=0, description="Most dead letters of a service; 0 sets no bound.")
+
+    @field_validator("service_name", "environment", "queue_prefix")
+    @classmethod
+    def _part_of_a_key(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError("is part of key names: 1 to 100 letters, digits, '_', '-' or '.'")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _known_level(cls, value: Any) -> str:
+        level = str(value).upper()
+        if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+            raise ValueError("is one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+        return level
+
+    @field_validator("service_aliases", mode="before")
+    @classmethod
+    def _aliases_from_text(cls, value: Any) -> Any:
+        """Accepts JSON and the shorter `query=query_service,mail=mail_service`."""
+        if not isinstance(value, str) or value.lstrip().startswith("{"):
+            return _from_json(value)
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not name.strip() or not service.strip() for name, _, service in pairs):
+            raise ValueError("is JSON, or segment=service pairs joined by commas")
+        return {name.strip(): service.strip() for name, _, service in pairs}
+
+    def __repr_args__(self) -> Any:
+        """A settings object is printed in logs and tracebacks: the password inside the URL is not."""
+        for name, value in super().__repr_args__():
+            yield name, masked_url(value) if name == "redis_url" and isinstance(value, str) else value
+
+    __str__ = BaseSettings.__repr__
+
+
+def masked_url(url: str) -> str:
+    """*url* with its password replaced by `***`; safe for logs and messages."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    import json
+
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None

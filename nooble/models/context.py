@@ -1,0 +1,220 @@
+"""What a handler knows about the action it is working on, and how it reaches others. What it can reach is handed in."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from nooble.errors import ContextClosed
+from nooble.models.actions import DomainAction, DomainActionResponse
+from nooble.models.outcomes import Post
+from nooble.models.payloads import as_payload
+
+DEFAULT_CALL_TIMEOUT = 30.0
+"""Seconds that a call waits when nobody says otherwise (the platform's default)."""
+
+TTL = "ttl_ms"
+"""Key in `metadata`: milliseconds after its entry was written in which an action may still be started."""
+IDEMPOTENCY_KEY = "idempotency_key"
+"""Key in `metadata`: names the effect of an action, the same for every repetition of it."""
+
+
+class Reach(Protocol):
+    """What a context needs of a client."""
+
+    def post(self, action: DomainAction, *, service: str | None = None) -> Post:
+        """*action*, addressed and encoded, not sent."""
+
+    async def send(self, action: DomainAction, *, service: str | None = None) -> uuid.UUID:
+        """Send *action* at once."""
+
+    async def call(
+        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
+    ) -> DomainActionResponse:
+        """Send *action* and wait for its answer."""
+
+    def callback_queue(self, action_type: str) -> str:
+        """Where a callback of *action_type* is to be delivered to reach this service as an action."""
+
+
+class ActionContext:
+    """One action at work.
+
+    What is sent through it carries on the tenant, session, task, user, agent, trace and correlation of the action, and what
+    is left of its deadline. Inside a worker `send` joins the commit: it is written together with the acknowledgement or
+    not at all. Without a worker it sends at once.
+
+    Attributes:
+        action: the action.
+        attempt: which run this is, from 1; handler errors count.
+        deliveries: how often the action was delivered, from 1; crashes and lost leases count.
+        outbox: what `send` has gathered for the commit.
+    """
+
+    __slots__ = ("_deadline", "_joins", "_open", "_reach", "action", "attempt", "deliveries", "outbox")
+
+    def __init__(
+        self,
+        action: DomainAction,
+        reach: Reach | None = None,
+        *,
+        attempt: int = 1,
+        deliveries: int = 1,
+        deadline: float | None = None,
+        joins_commit: bool = False,
+    ) -> None:
+        self.action = action
+        self.attempt = attempt
+        self.deliveries = deliveries
+        self.outbox: list[Post] | None = None
+        self._reach = reach
+        self._deadline = deadline
+        self._joins = joins_commit
+        self._open = True
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same text for every repetition of this action, for effects outside Redis."""
+        return str((self.action.metadata or {}).get(IDEMPOTENCY_KEY) or self.action.action_id)
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until the caller stops waiting, never below 0; `None` without a deadline."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    async def send(
+        self, action_type: str, data: Any = None, *, service: str | None = None, metadata: dict[str, Any] | None = None
+    ) -> uuid.UUID:
+        """Send an action that nobody waits for.
+
+        Args:
+            action_type: what is to be done.
+            data: the payload: a mapping, a pydantic model, a Struct, a dataclass.
+            service: the service that does it, if it is not the first segment of *action_type*.
+            metadata: further facts about the message.
+
+        Returns:
+            The id of the new action.
+
+        Raises:
+            ContextClosed: the handler has ended.
+            ServerUnavailable: outside a worker, the server cannot be reached.
+        """
+        action = self._follow_up(action_type, data, metadata, self.action.correlation_id)
+        return await self._dispatch(action, service)
+
+    async def call_back(
+        self,
+        action_type: str,
+        data: Any = None,
+        *,
+        callback_action_type: str,
+        service: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> uuid.UUID:
+        """Send an action whose result arrives at this service as an action of *callback_action_type*.
+
+        Arguments, result and errors as for `send`.
+        """
+        action = self._follow_up(action_type, data, metadata, self.action.correlation_id)
+        action.callback_action_type = callback_action_type
+        action.callback_queue_name = self._reachable().callback_queue(callback_action_type)
+        return await self._dispatch(action, service)
+
+    async def call(
+        self,
+        action_type: str,
+        data: Any = None,
+        *,
+        timeout: float | None = None,
+        service: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> DomainActionResponse:
+        """Send an action and wait for its answer. A call leaves at once: it does not wait for the commit.
+
+        Args:
+            action_type, data, service, metadata: as for `send`.
+            timeout: seconds to wait; never longer than what is left of this action's own deadline.
+
+        Raises:
+            CallTimeout: no answer in time.
+            ContextClosed: the handler has ended.
+            ServerUnavailable: the server cannot be reached.
+        """
+        reach = self._reachable()
+        left = self.time_left
+        wait = DEFAULT_CALL_TIMEOUT if timeout is None else timeout
+        action = self._follow_up(action_type, data, metadata, None)
+        return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
+
+    def close(self) -> None:
+        """The handler has ended: what is sent from now on could not join its commit."""
+        self._open = False
+
+    def _reachable(self) -> Reach:
+        if not self._open:
+            raise ContextClosed(
+                f"the context of {self.action.action_type} was used after its handler had ended; "
+                "await what sends before the handler returns"
+            )
+        if self._reach is None:
+            raise ContextClosed(
+                "this context reaches nobody: the service runs without a worker and without a client; "
+                "give it one as service_redis_client"
+            )
+        return self._reach
+
+    async def _dispatch(self, action: DomainAction, service: str | None) -> uuid.UUID:
+        reach = self._reachable()
+        if not self._joins:
+            return await reach.send(action, service=service)
+        post = reach.post(action, service=service)
+        if self.outbox is None:
+            self.outbox = []
+        self.outbox.append(post)
+        return action.action_id
+
+    def _follow_up(
+        self, action_type: str, data: Any, metadata: dict[str, Any] | None, correlation_id: uuid.UUID | None
+    ) -> DomainAction:
+        cause, facts = self.action, dict(metadata or {})
+        left = self.time_left
+        if left is not None:
+            facts.setdefault(TTL, int(left * 1000))
+        return DomainAction(
+            action_type=action_type,
+            data=as_payload(data),
+            metadata=facts,
+            tenant_id=cause.tenant_id,
+            session_id=cause.session_id,
+            task_id=cause.task_id,
+            user_id=cause.user_id,
+            agent_id=cause.agent_id,
+            trace_id=cause.trace_id,
+            correlation_id=correlation_id,
+        )
+
+    def __repr__(self) -> str:
+        state = "open" if self._open else "closed"
+        return f"<ActionContext {self.action.action_type} {self.action.action_id} attempt={self.attempt} {state}>"
+
+
+_current: ContextVar[ActionContext | None] = ContextVar("nooble_action_context", default=None)
+set_current = _current.set
+"""For execution only: makes a context the current one of the running task."""
+find_context = _current.get
+"""The context of the action at work, or `None` outside of one."""
+
+
+def current_context() -> ActionContext:
+    """The context of the action at work: for hand-written `process_action`, middleware and what they call.
+
+    Raises:
+        LookupError: no action is at work here.
+    """
+    context = _current.get()
+    if context is None:
+        raise LookupError("no action is at work here; current_context() is for code that a worker runs")
+    return context
