@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from nooble.errors import RetryLater
 
 ErrorTypes = tuple[type[BaseException], ...]
@@ -60,16 +62,22 @@ class Retry:
         if isinstance(error, RetryLater):
             if error.after is not None:
                 return max(0.0, error.after)
-        elif isinstance(error, NotImplementedError) or isinstance(error, self.never) or not isinstance(error, self.on):
+        elif not self.wants(error):
             return None
         return self.pause(attempt) * (1 + self.jitter * draw())
+
+    def wants(self, error: BaseException) -> bool:
+        """Whether errors of this kind are retried at all. What is not implemented or not valid stays so."""
+        if isinstance(error, NotImplementedError | ValidationError):
+            return False
+        return isinstance(error, self.on) and not isinstance(error, self.never)
 
     def pause(self, attempt: int) -> float:
         """Seconds after *attempt* without jitter."""
         try:
             return min(self.max_delay, self.backoff * self.factor ** (attempt - 1))
         except OverflowError:
-            return self.max_delay
+            return self.max_delay if self.backoff else 0.0
 
 
 NEVER = Retry(attempts=1)

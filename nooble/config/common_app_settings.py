@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """What a prefix, an environment or a service may be called: the parts of a key are joined by colons."""
+
+_SECRET = re.compile(r"(://[^:@/?#]*:).*(?=@)|([?&]password=)[^&]*", re.DOTALL)
 
 
 class CommonAppSettings(BaseSettings):
@@ -24,7 +25,13 @@ class CommonAppSettings(BaseSettings):
         pydantic.ValidationError: a value is missing, of the wrong type or out of its range; names the setting.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", env_file=".env", env_file_encoding="utf-8")
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # a missing setting would be told together with all the others, secrets included
+    )
 
     # who
     service_name: str = Field(description="Name of the service; names its stream, its group and its keys.")
@@ -108,6 +115,13 @@ class CommonAppSettings(BaseSettings):
             raise ValueError("is part of key names: 1 to 100 letters, digits, '_', '-' or '.'")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("begins with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _known_level(cls, value: Any) -> str:
@@ -127,6 +141,13 @@ class CommonAppSettings(BaseSettings):
             raise ValueError("is JSON, or segment=service pairs joined by commas")
         return {name.strip(): service.strip() for name, _, service in pairs}
 
+    @field_validator("service_aliases")
+    @classmethod
+    def _names_of_services(cls, value: dict[str, str]) -> dict[str, str]:
+        for service in value.values():
+            cls._part_of_a_key(service)
+        return value
+
     def __repr_args__(self) -> Any:
         """A settings object is printed in logs and tracebacks: the password inside the URL is not."""
         for name, value in super().__repr_args__():
@@ -136,12 +157,8 @@ class CommonAppSettings(BaseSettings):
 
 
 def masked_url(url: str) -> str:
-    """*url* with its password replaced by `***`; safe for logs and messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """*url* with its password replaced by `***`; safe for logs and messages, also when it is no proper URL."""
+    return _SECRET.sub(r"\1\2***", url)
 
 
 def _from_json(value: Any) -> Any:

@@ -17,7 +17,8 @@ from nooble.errors.actions import (
     UnwritableFollowUp,
 )
 from nooble.errors.base import ConfigurationFault, NoobleError
-from nooble.errors.calls import CallTimeout, ContextClosed, SelfCall
+from nooble.errors.calls import CallTimeout, ContextClosed, RemoteError, SelfCall
+from nooble.errors.declarations import DeclarationError
 from nooble.errors.exceptions import (
     AppError,
     AppValidationError,
@@ -51,6 +52,7 @@ __all__ = [
     "ContextClosed",
     "CrashLoop",
     "DataLost",
+    "DeclarationError",
     "ExternalServiceError",
     "ForbiddenCallback",
     "GroupMissing",
@@ -65,6 +67,7 @@ __all__ = [
     "QueueManagerError",
     "RedisClientError",
     "Reject",
+    "RemoteError",
     "ReplyLost",
     "RetryLater",
     "ScriptMissing",

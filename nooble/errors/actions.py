@@ -10,7 +10,7 @@ from nooble.errors.exceptions import AppValidationError, InvalidActionError
 
 
 class MalformedAction(NoobleError, ValueError):
-    """The entry is not an action: not readable, or a field is missing or of the wrong type. `details["path"]` says where."""
+    """The entry is not an action: unreadable, or a field is missing or wrong. `details["path"]` says where."""
 
     error_code = "MALFORMED_ACTION"
     retryable = False

@@ -1,4 +1,4 @@
-"""The root of every exception of nooble. An error carries a stable code, a message for a person and details for a program."""
+"""The root of every exception of nooble. An error has a stable code, a message for people and details for programs."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nooble.errors.base import NoobleError
 
 
@@ -22,3 +25,32 @@ class SelfCall(NoobleError, RuntimeError):
 
     error_code = "SELF_CALL"
     retryable = False
+
+
+class RemoteError(NoobleError):
+    """Another service answered with an error that has no class of its own here.
+
+    Args:
+        message: what the other service says.
+        action_type: the action that was answered with it.
+        error_type: name of the kind of error over there, often that of an exception.
+        error_code: its stable code, for programs.
+        details: its facts, for programs.
+    """
+
+    error_code = "REMOTE_ERROR"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        action_type: str = "",
+        error_type: str = "",
+        error_code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, details=details)
+        self.action_type = action_type
+        self.error_type = error_type
+        if error_code is not None:
+            self.error_code = error_code

@@ -1,4 +1,4 @@
-"""What can be wrong between this process and the server. Errors of the Redis library never get above the wire: these do."""
+"""What can be wrong between this process and the server. Redis library errors stay in the wire; these leave it."""
 
 from __future__ import annotations
 

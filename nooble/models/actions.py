@@ -1,5 +1,5 @@
-"""The messages that services exchange. They are pydantic models for those who use them; the wire builds them from what it
-has already decoded and checked, without validating twice."""
+"""The messages that services exchange. They are pydantic models for those who use them; the wire builds them from what
+it has already decoded and checked, without validating twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nooble.errors import NoobleError
 from nooble.models.ids import new_id
@@ -45,8 +45,23 @@ class ErrorDetail(BaseModel):
             return cls(
                 error_type=name, error_code=error.error_code, message=error.message or name, details=error.details
             )
+        if isinstance(error, ValidationError):  # a service that validates by hand, as the standard shows
+            failing = {"errors": failing_fields(error)}
+            return cls(error_type=name, error_code="INVALID_PAYLOAD", message=str(error), details=failing)
         code = "UNKNOWN_ACTION" if isinstance(error, NotImplementedError) else "HANDLER_ERROR"
         return cls(error_type=name, error_code=code, message=str(error) or name)
+
+
+def failing_fields(error: ValidationError, at: str = "$.data") -> list[dict[str, str]]:
+    """Every field that *error* complains of: its `path`, a `message` for people, and the `type` of the mistake."""
+    return [
+        {
+            "path": at + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in one["loc"]),
+            "message": one["msg"],
+            "type": one["type"],
+        }
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
 
 
 class DomainAction(BaseModel):

@@ -42,9 +42,9 @@ class Reach(Protocol):
 class ActionContext:
     """One action at work.
 
-    What is sent through it carries on the tenant, session, task, user, agent, trace and correlation of the action, and what
-    is left of its deadline. Inside a worker `send` joins the commit: it is written together with the acknowledgement or
-    not at all. Without a worker it sends at once.
+    What is sent through it carries on the tenant, session, task, user, agent, trace and correlation of the action, and
+    what is left of its deadline. Inside a worker `send` joins the commit: it is written together with the
+    acknowledgement or not at all. Without a worker it sends at once.
 
     Attributes:
         action: the action.

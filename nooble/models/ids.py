@@ -1,4 +1,4 @@
-"""Ids of actions and answers: random version 4 UUIDs, drawn 256 at a time because the system call is most of their cost."""
+"""Ids of actions and answers: random version 4 UUIDs, drawn 256 at a time as the system call is most of their cost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What became of a delivery, as a value. Execution makes outcomes and writes nothing; settlement writes them and decides
-nothing."""
+"""What became of a delivery, as a value. Execution makes outcomes and writes nothing; settlement writes them and
+decides nothing."""
 
 from __future__ import annotations
 

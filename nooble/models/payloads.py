@@ -1,4 +1,4 @@
-"""From what a user hands over to what an envelope carries: the one place that knows which kinds of payload there are."""
+"""From what a user hands over to what an envelope carries: the one place that knows the kinds of payload there are."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def as_payload(payload: Any) -> dict[str, Any]:
 
 
 def as_result(result: Any) -> Any:
-    """*result* of a handler as the mapping that an answer carries: what is no mapping and no model becomes `{"result": …}`."""
+    """*result* of a handler as the mapping that an answer carries; what is no mapping becomes `{"result": …}`."""
     kind = type(result)
     if kind is dict or isinstance(result, BaseModel | Mapping):
         return result

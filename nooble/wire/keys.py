@@ -1,4 +1,4 @@
-"""Every key that nooble reads or writes gets its name here, and names from outside are judged here. Nobody else builds one.
+"""Every key that nooble reads or writes gets its name here, and names from outside are judged here.
 
 The pattern is `{prefix}:{environment}:{service}:{kind}:{context}` (standard §2.1, and the platform's running code)."""
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 
 from nooble.errors import ForbiddenCallback, QueueManagerError
@@ -15,7 +16,7 @@ _CONTEXT = re.compile(r"[A-Za-z0-9_.:@-]{1,300}")
 _ACTION_TYPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _QUEUES = frozenset({"responses", "callbacks"})
 MAX_ACTION_TYPE = 200
-MAX_QUEUE_NAME = 512
+MAX_QUEUE_NAME = 640
 
 
 def is_action_type(text: str) -> bool:
@@ -61,6 +62,14 @@ class QueueManager:
         """Name of the consumer group of *service_name*."""
         return f"{service_name}-group"
 
+    def get_consumer_name(self, service_name: str, suffix: str) -> str:
+        """A name for one run of a consumer, never used before: an old run must not be able to commit as a new one."""
+        return f"{service_name}-worker-{suffix}-nb{secrets.token_hex(5)}"
+
+    def get_consumer_pattern(self, service_name: str) -> str:
+        """Lua pattern of the names that `get_consumer_name` makes; no other program makes such names."""
+        return f"^{lua_literal(service_name)}%-worker%-.*%-nb{'%x' * 10}$"
+
     # ── further keys of a service ──
     def get_answer_inbox(self, client_service_name: str, nonce: str) -> str:
         """Key of the one list on which a client process awaits all its answers."""
@@ -91,7 +100,7 @@ class QueueManager:
             return known
         if not is_action_type(action_type):
             raise QueueManagerError(
-                f"{action_type!r} is no action type: dotted text of two segments or more, each of a-z, 0-9, '_' and '-', "
+                f"{action_type!r} is no action type: dotted text of two segments or more, of a-z, 0-9, '_' and '-', "
                 "such as 'pedidos.pedido.crear'"
             )
         stream = self.get_service_action_stream(service or self.target_service(action_type))
@@ -111,8 +120,8 @@ class QueueManager:
             The kind of place it is: `"responses"`, `"callbacks"` or `"streams"`.
 
         Raises:
-            ForbiddenCallback: it is not an answer or callback queue of this prefix and environment, nor the stream of the
-                service that the callback is for.
+            ForbiddenCallback: it is not an answer or callback queue of this prefix and environment, nor the stream of
+                the service that the callback is for.
         """
         known = self._accepted.get(queue) if callback_action_type is None else None
         if known is not None:
@@ -127,7 +136,7 @@ class QueueManager:
                 )
             if service not in (callback_action_type.partition(".")[0], self.target_service(callback_action_type)):
                 raise ForbiddenCallback(
-                    f"callback {callback_action_type} cannot go to the stream of {service}: it belongs to another service"
+                    f"callback {callback_action_type} cannot go to the stream of {service}, which is another service"
                 )
         elif callback_action_type is None:
             _remember(self._accepted, queue, kind)
@@ -151,6 +160,11 @@ class QueueManager:
 
     def __repr__(self) -> str:
         return f"QueueManager(prefix={self.prefix!r}, environment={self.environment!r})"
+
+
+def lua_literal(text: str) -> str:
+    """*text* as a Lua pattern that matches just it."""
+    return re.sub(r"([^A-Za-z0-9_])", r"%\1", text)
 
 
 def _part(what: str, text: str) -> str:

@@ -1,0 +1,261 @@
+"""What happened, as frozen facts. Whoever wants to know subscribes; whoever listens cannot break the worker that
+tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from nooble.errors import NoobleError
+from nooble.logger import get_logger
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all events.
+
+    Attributes:
+        service: name of the service.
+        consumer: name of the consumer that tells.
+    """
+
+    service: str
+    consumer: str
+
+
+class ActionEvent(Event, frozen=True, kw_only=True):
+    """Base of the events about one action.
+
+    Attributes:
+        entry_id: id of its entry in the stream.
+        action_type: its type; empty if it could not be read.
+        action_id: its id as text; empty if it could not be read.
+        attempt: which run, from 1.
+    """
+
+    entry_id: str
+    action_type: str = ""
+    action_id: str = ""
+    attempt: int = 1
+
+
+class Started(ActionEvent, frozen=True, kw_only=True):
+    """A handler begins."""
+
+
+class Completed(ActionEvent, frozen=True, kw_only=True):
+    """It ended well and everything it had to say is written.
+
+    Attributes:
+        seconds: how long it took, from start to commit.
+    """
+
+    seconds: float = 0.0
+
+
+class Failed(ActionEvent, frozen=True, kw_only=True):
+    """It went wrong, and its caller was told.
+
+    Attributes:
+        code: stable code of the error.
+        message: its text.
+        error: the exception itself, for those who report it.
+    """
+
+    code: str
+    message: str
+    error: Any = None
+
+
+class Retried(Failed, frozen=True, kw_only=True):
+    """It went wrong and waits for its next attempt.
+
+    Attributes:
+        delay: seconds until it may start.
+    """
+
+    delay: float
+
+
+class Buried(Failed, frozen=True, kw_only=True):
+    """It went wrong for good and is kept in the dead letters."""
+
+
+class Expired(Failed, frozen=True, kw_only=True):
+    """Its deadline had passed; it was not started."""
+
+
+class Released(ActionEvent, frozen=True, kw_only=True):
+    """It was handed back unfinished, for another worker or a later time."""
+
+
+class Reclaimed(ActionEvent, frozen=True, kw_only=True):
+    """It was taken over from a consumer that gave no sign of life.
+
+    Attributes:
+        deliveries: how often it has been delivered, this time included.
+    """
+
+    deliveries: int
+
+
+class LeaseLost(ActionEvent, frozen=True, kw_only=True):
+    """Somebody else has taken it over; its handler is cancelled here."""
+
+
+class CommitRefused(ActionEvent, frozen=True, kw_only=True):
+    """The fence refused its outcome: nothing was written.
+
+    Attributes:
+        why: `taken` by another consumer, or `gone` from the pending list.
+    """
+
+    why: str
+
+
+class Unwritten(Event, frozen=True, kw_only=True):
+    """An answer, a callback or a follow-up could not be written; its action has ended all the same.
+
+    Attributes:
+        key: where it was to be written.
+        message: the server's reason.
+    """
+
+    key: str
+    message: str
+
+
+class Held(ActionEvent, frozen=True, kw_only=True):
+    """It cannot end, because a key of its own service cannot be written; it is kept and tried again.
+
+    Attributes:
+        message: the server's reason.
+    """
+
+    message: str
+
+
+class DataLost(Event, frozen=True, kw_only=True):
+    """The server lost something: the group, or entries that were pending.
+
+    Attributes:
+        message: what is missing.
+    """
+
+    message: str
+
+
+class ServerLost(Event, frozen=True, kw_only=True):
+    """The server cannot be reached or cannot serve. Told once an outage.
+
+    Attributes:
+        message: why.
+    """
+
+    message: str
+
+
+class ServerBack(Event, frozen=True, kw_only=True):
+    """The server serves again.
+
+    Attributes:
+        seconds: how long it was away.
+    """
+
+    seconds: float
+
+
+class LoopBlocked(Event, frozen=True, kw_only=True):
+    """The event loop stood still: a handler computes or waits without `await`.
+
+    Attributes:
+        seconds: for how long.
+        lease: seconds after which others take this worker's actions over.
+    """
+
+    seconds: float
+    lease: float
+
+
+class DeadLettersTrimmed(Event, frozen=True, kw_only=True):
+    """Dead letters beyond the bounds of the settings were dropped.
+
+    Attributes:
+        count: how many.
+    """
+
+    count: int
+
+
+Listener = Callable[[Any], None]
+
+
+class Events:
+    """Who is told of what. Telling costs nothing where nobody listens: ask `wants` before making an event."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[type[Event], list[Listener]] = {}
+
+    def subscribe(self, listener: Listener, kinds: Iterable[type[Event]] = (Event,)) -> Callable[[], None]:
+        """Call *listener* with every event of *kinds*, subclasses included.
+
+        Args:
+            listener: a plain function; it runs in the worker's loop, so it must be quick. What it raises is logged.
+            kinds: which events; all by default.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        wanted = [kind for kind in _all_kinds() if issubclass(kind, tuple(kinds))]
+        for kind in wanted:
+            self._listeners.setdefault(kind, []).append(listener)
+
+        def unsubscribe() -> None:
+            for kind in wanted:
+                if listener in self._listeners.get(kind, ()):
+                    self._listeners[kind].remove(listener)
+
+        return unsubscribe
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to events of *kind*."""
+        return bool(self._listeners.get(kind))
+
+    def emit(self, event: Event) -> None:
+        """Tell *event* to whoever listens."""
+        for listener in tuple(self._listeners.get(type(event), ())):
+            try:
+                listener(event)
+            except Exception as error:  # a listener must not break what it listens to
+                get_logger(service=event.service).error("listener_failed", listener=repr(listener), error=repr(error))
+
+
+class Teller:
+    """Tells events in the name of one consumer.
+
+    Args:
+        events: who listens.
+        service: name of the service.
+        consumer: name of the consumer.
+    """
+
+    def __init__(self, events: Events, service: str, consumer: str) -> None:
+        self.service = service
+        self.consumer = consumer
+        self._events = events
+        self.wants = events.wants
+
+    def tell(self, kind: type[Event], **facts: Any) -> None:
+        """Tell an event of *kind* with *facts*, if anybody listens to its kind."""
+        if self.wants(kind):
+            self._events.emit(kind(service=self.service, consumer=self.consumer, **facts))
+
+
+def code_of(error: BaseException) -> str:
+    """The stable code of *error*."""
+    return error.error_code if isinstance(error, NoobleError) else "HANDLER_ERROR"
+
+
+def _all_kinds(root: type[Event] = Event) -> list[type[Event]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in _all_kinds(child))]

@@ -1,0 +1,30 @@
+"""Loggers of nooble: structlog's, bound with who speaks. Nothing is configured here or on import; where nobody has
+configured structlog, the level of the settings holds all the same."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import structlog
+
+
+def get_logger(level: str = "INFO", **facts: Any) -> Any:
+    """A structlog logger that says *facts* on every line.
+
+    Args:
+        level: least level that is written as long as structlog is not configured; its own configuration wins.
+        facts: who speaks: `service`, `worker`, …
+    """
+    if structlog.is_configured():
+        return structlog.get_logger(**facts)
+    filtering = structlog.make_filtering_bound_logger(logging.getLevelName(level))
+    return structlog.wrap_logger(None, wrapper_class=filtering, **facts)
+
+
+def says_debug(logger: Any) -> bool:
+    """Whether debug lines of *logger* are written. Asked once, so that a filtered line costs nothing per action."""
+    try:
+        return bool(logger.is_enabled_for(logging.DEBUG))
+    except (AttributeError, TypeError):
+        return True

@@ -1,0 +1,285 @@
+"""Bytes to envelopes and back. One decode an envelope: msgspec checks the fields and leaves `data` a plain dict, which
+is what validators are fastest on. The first byte tells JSON from MessagePack."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from nooble.errors import InvalidResponse, MalformedAction
+from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
+from nooble.models.ids import new_id
+from nooble.models.payloads import as_result, plain
+from nooble.wire.keys import MAX_ACTION_TYPE, is_action_type
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A `DomainAction` as it is read. Ids of the business are text; what the sender left out is `None`."""
+
+    action_type: str
+    data: dict[str, Any]
+    action_id: uuid.UUID | None = None
+    timestamp: datetime.datetime | None = None
+    tenant_id: str | None = None
+    session_id: str | None = None
+    task_id: str | None = None
+    user_id: str | None = None
+    agent_id: str | None = None
+    origin_service: str | None = None
+    correlation_id: uuid.UUID | None = None
+    trace_id: uuid.UUID | None = None
+    callback_queue_name: str | None = None
+    callback_action_type: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Answer(msgspec.Struct, gc=False):
+    """A `DomainActionResponse` as it travels."""
+
+    success: bool
+    action_id: uuid.UUID | None = None
+    correlation_id: uuid.UUID | None = None
+    trace_id: uuid.UUID | None = None
+    task_id: str | None = None
+    tenant_id: str | None = None
+    session_id: str | None = None
+    timestamp: datetime.datetime | None = None
+    data: Any = None
+    error: Any = None
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """One way to write messages.
+
+    Attributes:
+        name: as in the setting `codec`.
+        encode: any plain data, envelopes, answers and payload models to bytes.
+    """
+
+    name: str
+    encode: Callable[[Any], bytes]
+    decode_envelope: Callable[[bytes], Envelope]
+    decode_answer: Callable[[bytes], Answer]
+
+
+JSON = Codec(
+    "json",
+    msgspec.json.Encoder(enc_hook=plain).encode,
+    msgspec.json.Decoder(Envelope).decode,
+    msgspec.json.Decoder(Answer).decode,
+)
+MSGPACK = Codec(
+    "msgpack",
+    msgspec.msgpack.Encoder(enc_hook=plain).encode,
+    msgspec.msgpack.Decoder(Envelope).decode,
+    msgspec.msgpack.Decoder(Answer).decode,
+)
+CODECS = {codec.name: codec for codec in (JSON, MSGPACK)}
+
+_fields_of = msgspec.structs.asdict
+_UTC = datetime.UTC
+_now = datetime.datetime.now
+_WHERE = re.compile(r" - at `(\$[^`]*)`$")
+_OPTIONAL = {
+    field.name: field.type for field in msgspec.structs.fields(Envelope) if field.name not in {"action_type", "data"}
+}
+_known_types: set[str] = set()
+
+
+def codec_of(data: bytes) -> Codec:
+    """The codec that *data* was written with."""
+    return MSGPACK if data[:1] >= b"\x80" else JSON
+
+
+def decode_action(data: bytes, entry_id: bytes = b"0-0") -> DomainAction:
+    """The action that *data* holds.
+
+    Args:
+        data: the field `data` of an entry.
+        entry_id: first id of the entry; what the sender left out (`action_id`, `trace_id`, `timestamp`) is derived from
+            it, so that it stays the same through every repetition.
+
+    Raises:
+        MalformedAction: it is none; the message says where.
+    """
+    try:
+        envelope = (MSGPACK if data[:1] >= b"\x80" else JSON).decode_envelope(data)
+    except Exception as error:  # hostile bytes: too deep, too long numbers, bad UTF-8, wrong types
+        raise _malformed(error) from None
+    if envelope.action_type not in _known_types:
+        _learn(envelope.action_type)
+    if envelope.metadata is None:
+        envelope.metadata = {}
+    if envelope.action_id is None or envelope.trace_id is None or envelope.timestamp is None:
+        _complete(envelope, entry_id)
+    return DomainAction.from_wire(_fields_of(envelope), data)
+
+
+def salvage(data: bytes | None) -> DomainAction | None:
+    """What can still be read of a malformed action, so that whoever waits for it can be told; `None` if nothing can."""
+    if not data:
+        return None
+    try:
+        values = (msgspec.msgpack if data[:1] >= b"\x80" else msgspec.json).decode(data)
+        readable = {name: _convert(values.get(name), kind) for name, kind in _OPTIONAL.items()}
+    except Exception:  # hostile bytes
+        return None
+    envelope = Envelope(action_type=str(values.get("action_type"))[:MAX_ACTION_TYPE], data={}, **readable)
+    return DomainAction.from_wire({**_fields_of(envelope), "metadata": envelope.metadata or {}}, data)
+
+
+def encode_action(action: DomainAction, codec: Codec) -> bytes:
+    """*action* as bytes, undeclared fields included.
+
+    Raises:
+        MalformedAction: something in its data cannot be encoded.
+    """
+    extra = action.extra
+    try:
+        return codec.encode({**action.__dict__, **extra} if extra else action.__dict__)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise MalformedAction(f"action {action.action_type} cannot be encoded: {error}") from error
+
+
+def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
+    """The answer that *action* was done with *result*; a returned `DomainActionResponse` is the answer as it is.
+
+    Raises:
+        InvalidResponse: *result* cannot be encoded.
+    """
+    if type(result) is not dict:
+        if isinstance(result, DomainActionResponse):
+            return _encode_as_returned(action, result, codec)
+        result = as_result(result)
+    try:
+        return codec.encode(_answer(action, True, result, None))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
+
+
+def encode_failure(action: DomainAction, detail: ErrorDetail, codec: Codec) -> bytes:
+    """The answer that *action* could not be done; details that cannot be encoded are left out, the answer is not."""
+    try:
+        return codec.encode(_answer(action, False, None, detail.__dict__))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        told = {**detail.__dict__, "details": {}, "message": detail.message.encode("utf-8", "replace").decode()}
+        return codec.encode(_answer(action, False, None, told))
+
+
+def encode_callback(action: DomainAction, result: Any, origin_service: str, codec: Codec) -> bytes:
+    """The callback to *action*: a new action with its result, carrying on the ids of the first.
+
+    Raises:
+        InvalidResponse: *result* cannot be encoded.
+    """
+    if isinstance(result, DomainActionResponse):
+        result = result.data or {}
+    envelope = Envelope(
+        action_type=action.callback_action_type or "",
+        data=as_result(result),
+        action_id=new_id(),
+        timestamp=_now(_UTC),
+        tenant_id=action.tenant_id,
+        session_id=action.session_id,
+        task_id=action.task_id,
+        user_id=action.user_id,
+        agent_id=action.agent_id,
+        origin_service=origin_service,
+        correlation_id=action.correlation_id or action.action_id,
+        trace_id=action.trace_id,
+        metadata={},
+    )
+    try:
+        return codec.encode(envelope)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
+
+
+def decode_answer(data: bytes) -> Answer:
+    """The answer that *data* holds, not yet a model: who awaits it is looked up first.
+
+    Raises:
+        MalformedAction: it is none.
+    """
+    try:
+        return (MSGPACK if data[:1] >= b"\x80" else JSON).decode_answer(data)
+    except Exception as error:
+        raise _malformed(error, "answer") from None
+
+
+def response_of(answer: Answer) -> DomainActionResponse:
+    """*answer* as the model that callers see.
+
+    Raises:
+        MalformedAction: it breaks the law of answers, e.g. failure without an error.
+    """
+    try:
+        return DomainActionResponse(**{name: value for name, value in _fields_of(answer).items() if value is not None})
+    except ValueError as error:
+        raise MalformedAction(f"the answer is not a DomainActionResponse: {error}") from error
+
+
+def _answer(action: DomainAction, success: bool, data: Any, error: Any) -> Answer:
+    return Answer(
+        success,
+        new_id(),
+        action.correlation_id or action.action_id,
+        action.trace_id,
+        action.task_id,
+        action.tenant_id,
+        action.session_id,
+        _now(_UTC),
+        data,
+        error,
+    )
+
+
+def _encode_as_returned(action: DomainAction, response: DomainActionResponse, codec: Codec) -> bytes:
+    error = response.error.model_dump(mode="json") if response.error is not None else None
+    try:
+        return codec.encode(_answer(action, response.success, response.data, error))
+    except (TypeError, ValueError, OverflowError, RecursionError) as fault:
+        raise InvalidResponse(f"the answer returned by {action.action_type} cannot be encoded: {fault}") from fault
+
+
+def _learn(action_type: str) -> None:
+    """Types come from outside: checked once, remembered within a bound."""
+    if not is_action_type(action_type):
+        shown = action_type[:MAX_ACTION_TYPE]
+        raise MalformedAction(
+            f"not a readable action: $.action_type: {shown!r} is not dotted text of two segments or more, "
+            "of a-z, 0-9, '_' and '-'",
+            details={"path": "$.action_type"},
+        )
+    if len(_known_types) >= 10_000:
+        _known_types.clear()
+    _known_types.add(action_type)
+
+
+def _complete(envelope: Envelope, entry_id: bytes) -> None:
+    derived = uuid.uuid5(uuid.NAMESPACE_OID, f"{envelope.action_type} {entry_id.decode()}")
+    envelope.action_id = envelope.action_id or derived
+    envelope.trace_id = envelope.trace_id or derived
+    if envelope.timestamp is None:
+        milliseconds = int(entry_id.partition(b"-")[0]) % 253_402_300_799_000  # the last moment that a datetime can say
+        envelope.timestamp = datetime.datetime.fromtimestamp(milliseconds / 1000, _UTC)
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind, str_keys=True)
+    except msgspec.ValidationError:
+        return None
+
+
+def _malformed(error: Exception, what: str = "action") -> MalformedAction:
+    text = str(error) or type(error).__name__
+    found = _WHERE.search(text)
+    path = found.group(1) if found else "$"
+    reason = text[: found.start()] if found else text
+    return MalformedAction(f"not a readable {what}: {path}: {reason}", details={"path": path, "reason": reason})

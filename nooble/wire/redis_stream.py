@@ -1,0 +1,287 @@
+"""One stream as one consumer of one group sees it: every command that a worker sends is a typed verb here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from nooble.errors import ServerFault
+from nooble.models.outcomes import Reply
+from nooble.wire.connection import COMMAND_TIMEOUT, Endpoint, Link
+from nooble.wire.delivery import Delivery, deliveries_of, read_fields
+from nooble.wire.faults import ERROR_REPLIES, fault
+from nooble.wire.keys import QueueManager, lua_literal
+from nooble.wire.scripts import CLAIM, COMMIT, FORGET, MOVE_RETRIES, RENEW
+
+OWN, POST, RETRY = b"own", b"post", b"retry"
+_SPARE_ROWS = 16
+_DEAD_AFTER_MS = 24 * 3600 * 1000
+
+
+class Write(msgspec.Struct, frozen=True, gc=False):
+    """One essential write of a commit.
+
+    Attributes:
+        kind: `OWN` (an entry for a stream of the own service), `POST` (for the stream of another) or `RETRY`.
+        key: where.
+        arguments: field, value, … for an entry; milliseconds and member for a retry.
+    """
+
+    kind: bytes
+    key: str
+    arguments: Sequence[Any]
+
+
+class Ending(msgspec.Struct, gc=False):
+    """How one delivery ends: what is written when it leaves the pending list."""
+
+    delivery: Delivery
+    reply: Reply | None = None
+    writes: tuple[Write, ...] = ()
+
+
+class Committed(msgspec.Struct):
+    """What the server says of a batch.
+
+    Attributes:
+        count: deliveries that have ended.
+        refused: those that were not ours any more, each with `b"taken"` or `b"gone"`; for them nothing was written.
+        held: deliveries that stay pending because a key of the own service cannot be written, each with the error.
+        unwritten: keys that could not be written, each with the error, although the delivery has ended.
+    """
+
+    count: int
+    refused: list[tuple[Delivery, bytes]]
+    held: list[tuple[Delivery, str]]
+    unwritten: list[tuple[str, str]]
+
+
+class Standing(msgspec.Struct):
+    """What a worker finds when it comes to a stream.
+
+    Attributes:
+        entries: length of the stream.
+        pending: entries delivered and not ended, of all consumers.
+        foreign: pending entries of consumers that are not this framework's, by name of the consumer.
+        history: whether entries were acknowledged without being deleted.
+        last_delivered: id up to which the group has read.
+    """
+
+    entries: int
+    pending: int
+    foreign: dict[str, int]
+    history: bool
+    last_delivered: bytes
+
+
+class ActionStream:
+    """The action stream of a service, through the eyes of one consumer.
+
+    Two connections: one for reads that block, one for everything else. Every verb raises `ServerUnavailable` when
+    waiting helps, `ServerRefused` when a person must mend something, and `GroupMissing` when the group is gone.
+
+    Args:
+        endpoint: where the server is.
+        keys: names.
+        service_name: whose stream.
+        consumer: name of this consumer.
+        answer_ttl_ms: lifetime of answers in milliseconds.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, keys: QueueManager, service_name: str, consumer: str, answer_ttl_ms: int = 300_000
+    ) -> None:
+        self.stream = keys.get_service_action_stream(service_name)
+        self.group = keys.get_consumer_group(service_name)
+        self.consumer = consumer
+        self.retry_set = keys.get_retry_set(service_name)
+        self.dead_letters = keys.get_dead_letter_stream(service_name)
+        self.reader = Link(endpoint)
+        self.work = Link(endpoint)
+        self._pattern = keys.get_consumer_pattern(service_name)
+        self._answer_ttl_ms = answer_ttl_ms
+        self._order = 0
+
+    # ── the group ──
+    async def ensure_group(self, start: bytes = b"0") -> bool:
+        """Create the stream and the group if they are not there. Returns whether the group is new."""
+        try:
+            await self.work.execute(b"XGROUP", b"CREATE", self.stream, self.group, start, b"MKSTREAM")
+        except ServerFault as error:
+            if str(error).startswith("BUSYGROUP"):
+                return False
+            raise
+        return True
+
+    async def standing(self) -> Standing:
+        """What is there: a bounded look, for the words of a starting worker and for `adopt`."""
+        consumers, groups, length = await self.work.pipeline(
+            [
+                (b"XINFO", b"CONSUMERS", self.stream, self.group),
+                (b"XINFO", b"GROUPS", self.stream),
+                (b"XLEN", self.stream),
+            ]
+        )
+        for reply in (consumers, groups, length):
+            if isinstance(reply, ERROR_REPLIES):
+                raise fault(reply)
+        group = next(row for row in map(_mapping, groups) if row[b"name"] == self.group.encode())
+        rows = [_mapping(row) for row in consumers]
+        foreign = {
+            row[b"name"].decode("utf-8", "replace"): row[b"pending"]
+            for row in rows
+            if row[b"pending"] and not self._is_ours(row[b"name"])
+        }
+        last, pending = group[b"last-delivered-id"], group[b"pending"]
+        read = await self.work.execute(b"XRANGE", self.stream, b"-", last, b"COUNT", min(pending, 1_000) + 1)
+        return Standing(length, pending, foreign, len(read) > pending, last)
+
+    # ── taking ──
+    async def read(self, count: int, block_ms: int) -> list[Delivery]:
+        """Entries that nobody has been given yet, at most *count*; waits up to *block_ms* for the first."""
+        reply = await self.reader.execute(
+            *(b"XREADGROUP", b"GROUP", self.group, self.consumer, b"COUNT", count, b"BLOCK", block_ms),
+            *(b"STREAMS", self.stream, b">"),
+            timeout=block_ms / 1000 + COMMAND_TIMEOUT,
+        )
+        if not reply:
+            return []
+        made = deliveries_of(reply[0][1], self._order)
+        self._order += len(made)
+        return made
+
+    async def claim(self, room: int, lease_ms: int) -> tuple[list[Delivery], list[bytes]]:
+        """Take over at most *room* entries of this framework's consumers that have not renewed them for *lease_ms*.
+
+        Returns:
+            The deliveries, and the ids of entries that somebody has deleted while they were pending.
+        """
+        taken, gone = await CLAIM.run(
+            *(self.work, self.stream, self.dead_letters, self.group, self.consumer, self._pattern, lease_ms, room)
+        )
+        return [_claimed(entry_id, fields, count) for entry_id, count, fields in taken], gone
+
+    async def unseen(self, known: Iterable[bytes]) -> list[Delivery]:
+        """Entries that this consumer has by the pending list and does not know of: their read was cut off."""
+        rows = await self.work.execute(b"XPENDING", self.stream, self.group, b"-", b"+", 10_000, self.consumer)
+        seen = set(known)
+        strays = [(row[0], row[3]) for row in rows if row[0] not in seen]
+        if not strays:
+            return []
+        entries = await self.work.pipeline([(b"XRANGE", self.stream, entry_id, entry_id) for entry_id, _ in strays])
+        found = []
+        for (entry_id, count), entry in zip(strays, entries, strict=True):
+            fields = entry[0][1] if entry and not isinstance(entry, ERROR_REPLIES) else None
+            found.append(_claimed(entry_id, fields, count))
+        return found
+
+    # ── ending ──
+    async def commit(self, endings: Sequence[Ending], held: int) -> Committed:
+        """End deliveries: for each that is still ours everything is written, or nothing.
+
+        Repeating it after a lost reply is safe: what has ended is refused as gone.
+
+        Args:
+            endings: at most some hundred, those in order of reading before all others.
+            held: how many entries this consumer may own; only a hint.
+        """
+        in_order = endings[0].delivery.order >= 0
+        first, last = (endings[0].delivery.entry_id, endings[-1].delivery.entry_id) if in_order else (b"-", b"+")
+        arguments: list[Any] = [self.stream, self.group, self.consumer, held + _SPARE_ROWS, len(endings), first, last]
+        arguments += (self._answer_ttl_ms, self.dead_letters)
+        tail: list[Any] = []
+        for number, ending in enumerate(endings, 1):
+            delivery, reply = ending.delivery, ending.reply
+            if reply is None:
+                arguments += (delivery.entry_id, delivery.token, b"", b"")
+            else:
+                arguments += (delivery.entry_id, delivery.token, reply.queue, reply.value)
+            for write in ending.writes:
+                tail += (number, write.kind, write.key, len(write.arguments), *write.arguments)
+        count, refused, kept, unwritten = await COMMIT.run(self.work, *arguments, *tail)
+        return Committed(
+            count,
+            [(endings[i - 1].delivery, why) for i, why in zip(refused[::2], refused[1::2], strict=True)],
+            [(endings[i - 1].delivery, _text(why)) for i, why in zip(kept[::2], kept[1::2], strict=True)],
+            [(_text(key), _text(why)) for key, why in zip(unwritten[1::3], unwritten[2::3], strict=True)],
+        )
+
+    # ── keeping ──
+    async def renew(self, deliveries: Sequence[Delivery]) -> tuple[int, set[bytes]]:
+        """Renew the lease of *deliveries*. Returns the server's clock in ms and the ids that are not ours any more."""
+        arguments: list[Any] = []
+        for delivery in deliveries:
+            arguments += (delivery.entry_id, delivery.token)
+        rows = len(deliveries) + _SPARE_ROWS
+        clock, lost = await RENEW.run(self.work, self.stream, self.group, self.consumer, rows, *arguments)
+        return clock, set(lost)
+
+    async def move_retries(self, limit: int = 100, offset_ms: int = 0) -> tuple[int, float | None]:
+        """Put retries that are due back into the stream.
+
+        Args:
+            limit: most that are moved in one call.
+            offset_ms: added to the server's clock; for tests.
+
+        Returns:
+            How many were moved, and the seconds until the next is due (`None` if there is none).
+        """
+        moved, wait, error = await MOVE_RETRIES.run(self.work, self.retry_set, self.stream, limit, offset_ms)
+        if error:
+            raise fault(ServerFault(_text(error)))
+        return moved, None if wait < 0 else wait / 1000
+
+    async def trim_dead_letters(self, max_length: int, ttl_ms: int, clock_ms: int) -> int:
+        """Drop dead letters beyond *max_length* and older than *ttl_ms* (0: no bound). Returns how many fell off."""
+        dropped = 0
+        if max_length:
+            dropped += await self.work.execute(b"XTRIM", self.dead_letters, b"MAXLEN", max_length)
+        if ttl_ms:
+            dropped += await self.work.execute(b"XTRIM", self.dead_letters, b"MINID", max(0, clock_ms - ttl_ms))
+        return dropped
+
+    # ── leaving ──
+    async def forget_dead(self) -> list[str]:
+        """Delete this framework's consumers that own nothing and have been silent for a day."""
+        return await self._forget(self._pattern, _DEAD_AFTER_MS)
+
+    async def leave(self) -> bool:
+        """Delete this consumer, if it owns nothing. Returns whether it did."""
+        return bool(await self._forget(f"^{lua_literal(self.consumer)}$", 0))
+
+    async def _forget(self, pattern: str, idle_ms: int) -> list[str]:
+        names = await FORGET.run(self.work, self.stream, self.group, pattern, idle_ms)
+        return [_text(name) for name in names]
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await self.reader.close()
+        await self.work.close()
+
+    def _is_ours(self, name: bytes) -> bool:
+        prefix, _, nonce = name.rpartition(b"-nb")
+        return len(nonce) == 10 and prefix.startswith(self.group.removesuffix("-group").encode() + b"-worker-")
+
+    def __repr__(self) -> str:
+        return f"<ActionStream {self.stream} as {self.consumer}>"
+
+
+def retry_member(delivery: Delivery, attempts: int) -> bytes:
+    """*delivery* as it waits in the retry set: one line that begins with its first id, and then the data."""
+    _, data, _, first_id, *facts = delivery.onward(attempts=attempts)
+    return b" ".join([first_id, *facts]) + b"\n" + data
+
+
+def _claimed(entry_id: bytes, fields: list[bytes] | None, count: int) -> Delivery:
+    data, facts = read_fields(fields)
+    return Delivery(entry_id, data, count, -1, facts)
+
+
+def _mapping(flat: list[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,62 @@
+"""The Lua files beside this one, and how they are run: by digest, or by text if the server does not know them yet."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from nooble.errors import ScriptMissing, ServerFault
+from nooble.wire.connection import COMMAND_TIMEOUT, Link
+
+
+class Script:
+    """One Lua script. What it reads and returns stands at the top of its file.
+
+    Args:
+        name: file name without `.lua`.
+        keys: how many keys it takes.
+    """
+
+    def __init__(self, name: str, keys: int) -> None:
+        self.name = name
+        self.keys = keys
+        self.text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+        self.bare = self.text.partition("\n")[2]
+        """The text without its first line, `#!lua`, which fake servers do not know."""
+        self.digest, self.bare_digest = _digest(self.text), _digest(self.bare)
+
+    async def run(self, link: Link, *args: Any, timeout: float = COMMAND_TIMEOUT) -> Any:
+        """Run it on *link* with its keys and arguments, keys first.
+
+        A server that does not know it has run nothing, so sending the text then is no repetition.
+
+        Raises:
+            ServerFault: of the kind that fits the server's error.
+        """
+        digest, text = (self.bare_digest, self.bare) if link.bare_scripts else (self.digest, self.text)
+        try:
+            return await link.execute(b"EVALSHA", digest, self.keys, *args, timeout=timeout)
+        except ScriptMissing:
+            pass
+        try:
+            return await link.execute(b"EVAL", text, self.keys, *args, timeout=timeout)
+        except ServerFault as fault:
+            if link.bare_scripts or "loading code" not in str(fault):
+                raise
+        link.bare_scripts = True
+        return await self.run(link, *args, timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name} {self.digest[:8]}>"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+COMMIT = Script("commit", keys=1)
+RENEW = Script("renew", keys=1)
+CLAIM = Script("claim", keys=2)
+MOVE_RETRIES = Script("move_retries", keys=2)
+FORGET = Script("forget", keys=1)

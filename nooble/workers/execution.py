@@ -1,0 +1,177 @@
+"""The life of one delivery, from bytes to an outcome. Nothing here touches the server; what is decided here is written by
+settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nooble.errors import ActionExpired, CrashLoop, ForbiddenCallback, MalformedAction, PayloadTooLarge, Reject
+from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
+from nooble.models.context import TTL, ActionContext, Reach, set_current
+from nooble.models.outcomes import Completed, Outcome, Post, Reply
+from nooble.wire.codec import codec_of, decode_action, encode_callback, encode_failure, encode_success, salvage
+from nooble.wire.delivery import Delivery
+from nooble.wire.keys import QueueManager
+from nooble.workers.clock import ServerClock
+from nooble.workers.in_flight import Run
+from nooble.workers.isolation import isolated
+from nooble.workers.judgement import Terms, judge
+
+Handle = Callable[[DomainAction], Awaitable[Any]]
+TermsOf = Callable[[str], Terms]
+
+
+class Execution:
+    """Gives deliveries their outcomes.
+
+    Args:
+        service_name: origin of callbacks.
+        keys: judges the names that callers ask answers to be written to.
+        handle: the worker's `_handle_action`.
+        terms_of: retry and timeout for a type of action.
+        reach: the client that contexts send and call with.
+        clock: the server's time.
+        max_deliveries: deliveries without an end after which an action is buried.
+        max_payload_bytes: largest action that is decoded.
+    """
+
+    def __init__(
+        self,
+        *,
+        service_name: str,
+        keys: QueueManager,
+        handle: Handle,
+        terms_of: TermsOf,
+        reach: Reach | None,
+        clock: ServerClock,
+        max_deliveries: int,
+        max_payload_bytes: int,
+    ) -> None:
+        self._service_name = service_name
+        self._keys = keys
+        self._handle = handle
+        self._terms_of = terms_of
+        self._reach = reach
+        self._clock = clock
+        self._max_deliveries = max_deliveries
+        self._max_payload_bytes = max_payload_bytes
+
+    async def execute(self, run: Run) -> Outcome:
+        """Take one delivery through its run."""
+        try:
+            self._refuse_unfit(run.delivery)
+            action = run.action = decode_action(*self._bytes_of(run.delivery))
+            self._refuse_unwanted(run, action)
+            result = await self._call(run, action)
+            return self._complete(run, action, result)
+        except (Exception, SystemExit) as error:
+            return self.fail(run, error)
+
+    def fail(self, run: Run, error: BaseException) -> Outcome:
+        """The outcome of a delivery that ended with *error*."""
+        delivery, context = run.delivery, run.context
+        action = run.action or salvage(delivery.data)
+        waits = action is not None and action.callback_queue_name is not None and action.callback_action_type is None
+        return judge(
+            error,
+            attempt=delivery.attempts + (context is not None),
+            terms=run.terms,
+            waits=waits,
+            time_left=run.time_left if context is None else context.time_left,
+            tell=lambda error: None if action is None else self._tell(delivery, action, error),
+        )
+
+    # ── before the handler ──
+    def _refuse_unfit(self, delivery: Delivery) -> None:
+        if delivery.deliveries > self._max_deliveries:
+            raise CrashLoop(
+                f"delivered {delivery.deliveries} times without an end, more than worker_max_deliveries="
+                f"{self._max_deliveries}: it probably kills its worker, or takes longer than the lease while blocking it"
+            )
+        size = len(delivery.data or b"")
+        if size > self._max_payload_bytes:
+            raise PayloadTooLarge(
+                f"the action has {size} bytes, more than max_payload_bytes={self._max_payload_bytes}; "
+                "send a reference to large data instead",
+                details={"size": size, "limit": self._max_payload_bytes},
+            )
+
+    def _bytes_of(self, delivery: Delivery) -> tuple[bytes, bytes]:
+        if delivery.data is None:
+            raise MalformedAction("the entry has no field 'data'", details={"path": "$"})
+        return delivery.data, delivery.first_id
+
+    def _refuse_unwanted(self, run: Run, action: DomainAction) -> None:
+        if action.metadata:
+            ttl = action.metadata.get(TTL)
+            if type(ttl) is int and 0 <= ttl <= _LONGEST_TTL:
+                left = run.time_left = self._clock.seconds_until(run.delivery.first_id, ttl)
+                if left <= 0:
+                    raise ActionExpired(
+                        f"{action.action_type} could be started {-left:.3f} s after the deadline of its caller ({ttl} ms); "
+                        "it was not run",
+                        details={TTL: ttl},
+                    )
+        if action.callback_queue_name is not None:
+            self._keys.accept_callback(action.callback_queue_name, action.callback_action_type)
+
+    # ── the handler ──
+    async def _call(self, run: Run, action: DomainAction) -> Any:
+        delivery = run.delivery
+        run.terms = self._terms_of(action.action_type)
+        if run.terms.timeout:
+            run.until = self._clock.monotonic() + run.terms.timeout
+        deadline = None if run.time_left is None else self._clock.monotonic() + run.time_left
+        context = run.context = ActionContext(
+            action,
+            self._reach,
+            attempt=1 if delivery.facts is None else delivery.attempts + 1,
+            deliveries=delivery.token if delivery.facts is None else delivery.deliveries,
+            deadline=deadline,
+            joins_commit=True,
+        )
+        set_current(context)
+        try:
+            return await isolated(self._handle(action))  # type: ignore[arg-type]
+        finally:
+            context.close()
+
+    # ── after the handler ──
+    def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
+        outbox = run.context.outbox if run.context is not None else None
+        queue = action.callback_queue_name
+        if queue is None:
+            self._refuse_failure(result)
+            return Completed(None, tuple(outbox)) if outbox else _DONE
+        codec = codec_of(run.delivery.data or b"")
+        if action.callback_action_type is None:
+            return Completed(Reply(queue, encode_success(action, result, codec)), tuple(outbox) if outbox else ())
+        self._refuse_failure(result)
+        posts = list(outbox or ())
+        reply = None
+        if result is not None:
+            callback = encode_callback(action, result, self._service_name, codec)
+            if self._keys.accept_callback(queue, action.callback_action_type) == "streams":
+                posts.append(Post(queue, callback))
+            else:
+                reply = Reply(queue, callback)
+        return Completed(reply, tuple(posts))
+
+    def _refuse_failure(self, result: Any) -> None:
+        """A returned answer that says failure, and nobody who waits for it: it is kept like any refusal."""
+        if isinstance(result, DomainActionResponse) and not result.success and result.error is not None:
+            error = result.error
+            raise Reject(error.message, error_code=error.error_code, details=error.details)
+
+    def _tell(self, delivery: Delivery, action: DomainAction, error: BaseException) -> Reply | None:
+        queue = action.callback_queue_name or ""
+        try:
+            self._keys.accept_callback(queue, None)
+        except ForbiddenCallback:  # nothing is written there; the dead letter tells
+            return None
+        return Reply(queue, encode_failure(action, ErrorDetail.of(error), codec_of(delivery.data or b"")))
+
+
+_LONGEST_TTL = 10**12
+_DONE = Completed()

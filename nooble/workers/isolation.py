@@ -1,0 +1,30 @@
+"""Each action runs in a copy of the context variables, inside the lasting task of its executor: no task is made per
+action, and nothing that one handler sets is seen by the next."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine, Generator
+from contextvars import copy_context
+from typing import Any
+
+
+@types.coroutine
+def isolated(work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Await *work* with context variables of its own.
+
+    `current_task()`, `asyncio.timeout()`, task groups and cancellation see one and the same task throughout.
+    """
+    run = copy_context().run
+    send, throw = work.send, work.throw
+    try:
+        awaited = run(send, None)
+        while True:
+            try:
+                value = yield awaited
+            except BaseException as error:
+                awaited = run(throw, error)
+            else:
+                awaited = run(send, value)
+    except StopIteration as stop:
+        return stop.value

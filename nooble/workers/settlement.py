@@ -1,0 +1,201 @@
+"""Writes outcomes and decides nothing: one table from outcome to writes, and a loop that writes everything that finished
+since its last call in one call of one script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from nooble.errors import GroupMissing, ReplyLost, ServerFault, ServerRefused, ServerUnavailable
+from nooble.models.outcomes import Answered, Buried, Completed, Expired, Outcome, Post, Released, Retried
+from nooble.wire.dead_letters import dead_letter
+from nooble.wire.delivery import DATA, VERSION, WIRE_VERSION, Delivery
+from nooble.wire.redis_stream import OWN, POST, RETRY, ActionStream, Committed, Ending, Write, retry_member
+from nooble.workers.in_flight import InFlight, Run
+from nooble.workers.outage import Patience
+from nooble.workers.reports import Reports
+
+_MOST_MESSAGES, _MOST_BYTES = 256, 1_048_576
+_GATHER_BELOW, _GATHER_TURNS = 64, 4
+_HELD_PAUSE = 1.0
+
+
+class Settlement:
+    """The settler.
+
+    Args:
+        stream: where outcomes are written.
+        flight: where they come from.
+        patience: waits out outages.
+        reports: tells what was written.
+        max_payload_bytes: largest action that a dead letter keeps whole.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: ActionStream,
+        flight: InFlight,
+        patience: Patience,
+        reports: Reports,
+        max_payload_bytes: int,
+    ) -> None:
+        self._stream = stream
+        self._flight = flight
+        self._patience = patience
+        self._reports = reports
+        self._max_payload_bytes = max_payload_bytes
+        self._writes: dict[type[Outcome], Callable[[Delivery, Any], Ending]] = {
+            Completed: self._completed,
+            Answered: lambda delivery, outcome: Ending(delivery, outcome.reply),
+            Retried: self._retried,
+            Buried: self._buried,
+            Expired: self._expired,
+            Released: self._released,
+        }
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
+        flight = self._flight
+        while True:
+            if not flight.finished:
+                await flight.settle.wait()
+                continue
+            turns = _GATHER_TURNS
+            while turns and flight.ready and len(flight.finished) < _GATHER_BELOW:
+                turns -= 1  # more is about to finish: a few turns of the loop make one call of several
+                await asyncio.sleep(0)
+            await self._settle(self._next_batch())
+
+    def _next_batch(self) -> list[Ending]:
+        """What is written with the next call: everything that has finished, within the bounds of a call."""
+        flight = self._flight
+        endings: list[Ending] = []
+        size = 0
+        for run, outcome in flight.finished:
+            ending = self.ending(run.delivery, outcome)
+            size += _size(ending)
+            if endings and (size > _MOST_BYTES or len(endings) == _MOST_MESSAGES):
+                break
+            endings.append(ending)
+        flight.committing = flight.finished[: len(endings)]
+        del flight.finished[: len(endings)]
+        return endings
+
+    def ending(self, delivery: Delivery, outcome: Outcome) -> Ending:
+        """What is written for *outcome*."""
+        return self._writes[type(outcome)](delivery, outcome)
+
+    # ── the table ──
+    def _completed(self, delivery: Delivery, outcome: Completed) -> Ending:
+        if not outcome.posts:
+            return Ending(delivery, outcome.reply)
+        return Ending(delivery, outcome.reply, tuple(_post(post) for post in outcome.posts))
+
+    def _retried(self, delivery: Delivery, outcome: Retried) -> Ending:
+        due_ms = max(0, round(outcome.delay * 1000))
+        member = retry_member(delivery, outcome.attempt)
+        return Ending(delivery, None, (Write(RETRY, self._stream.retry_set, (due_ms, member)),))
+
+    def _buried(self, delivery: Delivery, outcome: Buried) -> Ending:
+        return Ending(delivery, outcome.reply, (self._dead_letter(delivery, outcome.error, outcome.attempt),))
+
+    def _expired(self, delivery: Delivery, outcome: Expired) -> Ending:
+        if outcome.reply is not None:
+            return Ending(delivery, outcome.reply)
+        return Ending(delivery, None, (self._dead_letter(delivery, outcome.error, delivery.attempts),))
+
+    def _released(self, delivery: Delivery, _: Released) -> Ending:
+        return Ending(delivery, None, (Write(OWN, self._stream.stream, delivery.onward()),))
+
+    def _dead_letter(self, delivery: Delivery, error: BaseException, attempts: int) -> Write:
+        fields = dead_letter(
+            *(delivery, error),
+            worker=self._stream.consumer,
+            attempts=attempts,
+            max_payload_bytes=self._max_payload_bytes,
+        )
+        return Write(OWN, self._stream.dead_letters, fields)
+
+    # ── writing ──
+    async def _settle(self, endings: list[Ending]) -> None:
+        committed = await self._commit(endings)
+        batch, self._flight.committing = self._flight.committing, []
+        if committed is None:
+            return
+        if committed.held:
+            stuck = {id(delivery) for delivery, _ in committed.held}
+            self._hold([item for item in batch if id(item[0].delivery) in stuck])
+        self._reports.committed(batch, committed)
+
+    async def _commit(self, endings: list[Ending]) -> Committed | None:
+        """Write a batch, as often as it takes. `None` if the group is gone: then there is nothing left to acknowledge."""
+        endings = sorted(endings, key=_by_order) if len(endings) > 1 else endings
+        repeated = False
+
+        async def once() -> Committed | None:
+            nonlocal repeated
+            try:
+                return await self._stream.commit(endings, len(self._flight))
+            except ReplyLost:
+                repeated = True
+                raise
+            except (ServerUnavailable, ServerRefused, GroupMissing):
+                raise
+            except ServerFault as fault:
+                return await self._one_by_one(endings, fault)
+
+        committed = await self._patience.persist(once)
+        if committed is not None and repeated:  # what is gone now was committed by the call whose reply was lost
+            kept = [(delivery, why) for delivery, why in committed.refused if why != b"gone"]
+            committed.count += len(committed.refused) - len(kept)
+            committed.refused = kept
+        return committed
+
+    async def _one_by_one(self, endings: list[Ending], fault: ServerFault) -> Committed:
+        """The server does not take the batch: find the one that is to blame, and hold it back."""
+        total = Committed(0, [], [], [])
+        if len(endings) == 1:
+            total.held.append((endings[0].delivery, str(fault)))
+            return total
+        for ending in endings:
+            try:
+                part = await self._stream.commit([ending], len(self._flight))
+            except (ServerUnavailable, ServerRefused, GroupMissing):
+                raise
+            except ServerFault as error:
+                total.held.append((ending.delivery, str(error)))
+            else:
+                total.count += part.count
+                total.refused += part.refused
+                total.held += part.held
+                total.unwritten += part.unwritten
+        return total
+
+    def _hold(self, items: list[tuple[Run, Outcome]]) -> None:
+        """They stay pending and ours; their outcomes are kept and written when the key can be written again."""
+        flight = self._flight
+        flight.held += items
+
+        def again() -> None:
+            flight.held = [item for item in flight.held if item not in items]
+            for item in items:
+                flight.finish(*item)
+
+        asyncio.get_running_loop().call_later(_HELD_PAUSE, again)
+
+
+def _by_order(ending: Ending) -> int:
+    return ending.delivery.order
+
+
+def _post(post: Post) -> Write:
+    return Write(POST, post.stream, (DATA, post.data, VERSION, WIRE_VERSION))
+
+
+def _size(ending: Ending) -> int:
+    size = len(ending.reply.value) if ending.reply is not None else 0
+    for write in ending.writes:
+        size += sum(len(part) for part in write.arguments if isinstance(part, bytes | str))
+    return size
