@@ -51,9 +51,10 @@ class ActionContext:
         attempt: which run this is, from 1; handler errors count.
         deliveries: how often the action was delivered, from 1; crashes and lost leases count.
         outbox: what `send` has gathered for the commit.
+        sole_stream: the stream whose only executor is at work on this action; a call into it would wait for itself.
     """
 
-    __slots__ = ("_deadline", "_joins", "_open", "_reach", "action", "attempt", "deliveries", "outbox")
+    __slots__ = ("_deadline", "_joins", "_open", "_reach", "action", "attempt", "deliveries", "outbox", "sole_stream")
 
     def __init__(
         self,
@@ -64,11 +65,13 @@ class ActionContext:
         deliveries: int = 1,
         deadline: float | None = None,
         joins_commit: bool = False,
+        sole_stream: str | None = None,
     ) -> None:
         self.action = action
         self.attempt = attempt
         self.deliveries = deliveries
         self.outbox: list[Post] | None = None
+        self.sole_stream = sole_stream
         self._reach = reach
         self._deadline = deadline
         self._joins = joins_commit

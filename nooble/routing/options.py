@@ -46,7 +46,9 @@ def checked(options: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
     for name, value in options.items():
         if name not in Options.__annotations__:
             known = ", ".join(Options.__annotations__)
-            raise origin.error(f"unknown option {name!r}", did_you_mean(name, Options.__annotations__, f"known: {known}"))
+            raise origin.error(
+                f"unknown option {name!r}", did_you_mean(name, Options.__annotations__, f"known: {known}")
+            )
         accepts, expected = _EXPECTED.get(name, _ANYTHING)
         if not accepts(value):
             raise origin.error(f"{name}={value!r} cannot be meant", f"give it {expected}")

@@ -67,6 +67,12 @@ def is_union(declared: Any) -> bool:
     return get_origin(declared) in (Union, UnionType)
 
 
+def accepts_none(declared: Any) -> bool:
+    """Whether `None` fits *declared*."""
+    declared = bare(declared)
+    return declared is NoneType or (is_union(declared) and any(map(accepts_none, get_args(declared))))
+
+
 def bare(declared: Any) -> Any:
     """*declared* without aliases and annotations around it."""
     while True:
@@ -134,13 +140,16 @@ def _failing_struct_fields(declared: type[msgspec.Struct], data: dict[str, Any],
 
 
 def _failing_field(error: BaseException, at: str) -> dict[str, str]:
-    message, _, below = str(error).partition(" - at `$")
+    found = _PLACE.fullmatch(str(error))
+    message, below = found.groups() if found else (str(error), "")
     named = _NAMED_FIELD.search(message)
-    path = at + below.rstrip("`") + (f".{named[2]}" if named else "")
-    kind = {"missing required": "missing", "contains unknown": "extra_forbidden"}[named[1]] if named else "wrong_value"
-    return {"path": path, "message": message, "type": kind}
+    if named is None:
+        return {"path": at + below, "message": message, "type": "wrong_value"}
+    kind = "missing" if named[1] == "missing required" else "extra_forbidden"
+    return {"path": f"{at}{below}.{named[2]}", "message": message, "type": kind}
 
 
+_PLACE = re.compile(r"(.*) - at (?:`key` in )?`\$(.*)`", re.DOTALL)
 _NAMED_FIELD = re.compile(r"(missing required|contains unknown) field `(.+)`")
 
 

@@ -4,6 +4,7 @@ settlement."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any
 
 from nooble.errors import ActionExpired, CrashLoop, ForbiddenCallback, MalformedAction, PayloadTooLarge, Reject
@@ -34,6 +35,7 @@ class Execution:
         clock: the server's time.
         max_deliveries: deliveries without an end after which an action is buried.
         max_payload_bytes: largest action that is decoded.
+        sole_stream: the worker's stream, if it runs one action at a time.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Execution:
         clock: ServerClock,
         max_deliveries: int,
         max_payload_bytes: int,
+        sole_stream: str | None = None,
     ) -> None:
         self._service_name = service_name
         self._keys = keys
@@ -56,6 +59,7 @@ class Execution:
         self._clock = clock
         self._max_deliveries = max_deliveries
         self._max_payload_bytes = max_payload_bytes
+        self._sole_stream = sole_stream
 
     async def execute(self, run: Run) -> Outcome:
         """Take one delivery through its run."""
@@ -71,6 +75,7 @@ class Execution:
     def fail(self, run: Run, error: BaseException) -> Outcome:
         """The outcome of a delivery that ended with *error*."""
         delivery, context = run.delivery, run.context
+        error.__traceback__ = without_framework(error.__traceback__)
         action = run.action or salvage(delivery.data)
         waits = action is not None and action.callback_queue_name is not None and action.callback_action_type is None
         return judge(
@@ -130,6 +135,7 @@ class Execution:
             deliveries=delivery.token if delivery.facts is None else delivery.deliveries,
             deadline=deadline,
             joins_commit=True,
+            sole_stream=self._sole_stream,
         )
         set_current(context)
         try:
@@ -171,6 +177,14 @@ class Execution:
         except ForbiddenCallback:  # nothing is written there; the dead letter tells
             return None
         return Reply(queue, encode_failure(action, ErrorDetail.of(error), codec_of(delivery.data or b"")))
+
+
+def without_framework(traceback: TracebackType | None) -> TracebackType | None:
+    """*traceback* from the first frame on that is not nooble's: where a person's own code begins."""
+    frame = traceback
+    while frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("nooble."):
+        frame = frame.tb_next
+    return frame or traceback
 
 
 _LONGEST_TTL = 10**12

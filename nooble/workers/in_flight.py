@@ -98,8 +98,9 @@ class InFlight:
         held: their outcome cannot be written now and is tried again.
         lost: ids that are not ours any more and must not be started.
         work: rings when there is something to start.
-        space: rings when something has ended and no more than `low` lie ready.
+        space: rings when something has ended and no more than `low` lie ready, and when a batch was written.
         settle: rings when there is something to write.
+        retried: rings when something was put into the retry set.
         taken: how many were started so far.
         alone_until: moment until which what is at work is to stay alone.
 
@@ -116,7 +117,7 @@ class InFlight:
         self.committing: list[tuple[Run, Outcome]] = []
         self.held: list[tuple[Run, Outcome]] = []
         self.lost: set[bytes] = set()
-        self.work, self.space, self.settle = Bell(), Bell(), Bell()
+        self.work, self.space, self.settle, self.retried = Bell(), Bell(), Bell(), Bell()
         self.low = 0
         self.taken = 0
         self.alone_until = 0.0

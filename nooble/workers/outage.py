@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from nooble.errors import GroupMissing, ServerUnavailable
 from nooble.events import ServerBack, ServerLost, Teller
+from nooble.workers.in_flight import Bell
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -21,6 +22,10 @@ class Patience:
     Args:
         teller: tells what happens.
         on_group_missing: puts the group back when it has vanished.
+
+    Attributes:
+        outages: how many there were.
+        back: rings when the server is back.
     """
 
     def __init__(self, teller: Teller, on_group_missing: Callable[[], Awaitable[None]]) -> None:
@@ -29,6 +34,7 @@ class Patience:
         self._down_since = 0.0
         self._pause = _FIRST_PAUSE
         self.outages = 0
+        self.back = Bell()
 
     @property
     def down(self) -> bool:
@@ -72,3 +78,4 @@ class Patience:
         seconds = asyncio.get_running_loop().time() - self._down_since
         self._down_since = 0.0
         self._teller.tell(ServerBack, seconds=seconds)
+        self.back.ring(len(self.back.waiting))

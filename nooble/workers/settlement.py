@@ -122,11 +122,14 @@ class Settlement:
     async def _settle(self, endings: list[Ending]) -> None:
         committed = await self._commit(endings)
         batch, self._flight.committing = self._flight.committing, []
+        self._flight.space.ring()
         if committed is None:
             return
         if committed.held:
             stuck = {id(delivery) for delivery, _ in committed.held}
             self._hold([item for item in batch if id(item[0].delivery) in stuck])
+        if any(type(outcome) is Retried for _, outcome in batch):
+            self._flight.retried.ring()
         self._reports.committed(batch, committed)
 
     async def _commit(self, endings: list[Ending]) -> Committed | None:

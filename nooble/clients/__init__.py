@@ -1,0 +1,7 @@
+"""Reaching others: the connection of a service, and clients of other services."""
+
+from nooble.clients.base_redis_client import BaseRedisClient
+from nooble.clients.redis_manager import RedisManager
+from nooble.wire.keys import QueueManager
+
+__all__ = ["BaseRedisClient", "QueueManager", "RedisManager"]

@@ -1,0 +1,90 @@
+"""The connection that a service shares with its workers and clients (standard §3, step 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from nooble.config import CommonAppSettings
+from nooble.config.common_app_settings import masked_url
+from nooble.logger import get_logger
+from nooble.wire.faults import FOREIGN_ERRORS, fault
+
+
+class RedisManager:
+    """Makes one `redis.asyncio.Redis` from the settings, hands it out, and closes it.
+
+    Args:
+        settings: where the server is and how to connect.
+    """
+
+    def __init__(self, settings: CommonAppSettings) -> None:
+        self._settings = settings
+        self._client: Redis | None = None
+        self._logger = get_logger(settings.log_level, service=settings.service_name)
+
+    async def initialize(self) -> None:
+        """Connect, and ask the server for a sign of life. Doing it again does nothing.
+
+        Raises:
+            ServerUnavailable: nobody answers at `redis_url`.
+            ServerRefused: the server refuses the credentials.
+        """
+        if self._client is not None:
+            return
+        client = self._make()
+        try:
+            await client.ping()
+        except FOREIGN_ERRORS as error:
+            await client.aclose()
+            raise fault(error, masked_url(self._settings.redis_url)) from error
+        self._client = client
+        self._logger.debug("redis_connected", url=masked_url(self._settings.redis_url))
+
+    async def get_redis_connection(self) -> Redis:
+        """The connection; connects first if that has not been done.
+
+        Raises:
+            ServerUnavailable, ServerRefused: as `initialize`.
+        """
+        await self.initialize()
+        assert self._client is not None
+        return self._client
+
+    async def get_client(self) -> Redis:
+        """The platform's name for `get_redis_connection`."""
+        return await self.get_redis_connection()
+
+    async def close(self) -> None:
+        """Close the connection. Safe at any time."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def __aenter__(self) -> RedisManager:
+        await self.initialize()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _make(self) -> Redis:
+        settings = self._settings
+        options: dict[str, Any] = {
+            "decode_responses": settings.redis_decode_responses,
+            "socket_connect_timeout": settings.redis_socket_connect_timeout,
+            "max_connections": settings.redis_max_connections,
+            "health_check_interval": settings.redis_health_check_interval,
+        }
+        if not settings.redis_url.startswith("unix://"):
+            options["socket_keepalive"] = settings.redis_socket_keepalive
+            if settings.redis_socket_keepalive_options:
+                options["socket_keepalive_options"] = settings.redis_socket_keepalive_options
+        if settings.redis_password is not None:
+            options["password"] = settings.redis_password.get_secret_value()
+        return Redis.from_url(settings.redis_url, **options)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._client is None else "connected"
+        return f"<RedisManager {masked_url(self._settings.redis_url)} {state}>"

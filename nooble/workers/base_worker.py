@@ -1,0 +1,229 @@
+"""The worker of the standard: infrastructure, and the one method that a service's worker has to write (standard §2)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from nooble.clients.base_redis_client import BaseRedisClient, queue_manager_of
+from nooble.config import CommonAppSettings
+from nooble.errors import ConfigurationFault
+from nooble.events import Events, Teller
+from nooble.logger import get_logger
+from nooble.models.actions import DomainAction
+from nooble.observability.logging import log_events
+from nooble.retry import Retry
+from nooble.wire.connection import Endpoint
+from nooble.wire.redis_stream import ActionStream, Standing
+from nooble.workers.clock import ServerClock
+from nooble.workers.engine import Engine
+from nooble.workers.execution import Execution
+from nooble.workers.judgement import Terms
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class BaseWorker(ABC):
+    """Takes actions from the stream of a service, hands them to the service, and sees to their end.
+
+    Args:
+        app_settings: settings of the service.
+        async_redis_conn: a connection to the server. Its parameters are used, itself it is left alone: the worker has
+            connections of its own, which no other code can disturb.
+        service_instance: the service that does the work. Text in its place is taken as the suffix, as some of the
+            platform's workers pass it.
+        consumer_id_suffix: text in the name of the consumer, to tell workers apart; by default host and process.
+
+    Attributes:
+        app_settings, service_name, service: as given.
+        queue_manager: names of keys.
+        redis_client: for calling other services.
+        action_stream_name, consumer_group_name: where it reads.
+        consumer_name: its own name; new at every start, so that an old run can never commit as a new one.
+        events: subscribe here to learn what happens.
+
+    Raises:
+        ConfigurationFault: something is missing, or is no connection.
+    """
+
+    def __init__(
+        self,
+        app_settings: CommonAppSettings,
+        async_redis_conn: Redis,
+        service_instance: Any = None,
+        consumer_id_suffix: str | None = None,
+    ) -> None:
+        if isinstance(service_instance, str):
+            service_instance, consumer_id_suffix = None, service_instance
+        if async_redis_conn is None:
+            raise ConfigurationFault("async_redis_conn is None: pass the connection that RedisManager hands out")
+        self.app_settings = app_settings
+        self.async_redis_conn = async_redis_conn
+        self.service_name = app_settings.service_name
+        self.service: Any = service_instance
+        self.queue_manager = queue_manager_of(app_settings)
+        self.redis_client = BaseRedisClient(self.service_name, async_redis_conn, app_settings)
+        self.action_stream_name = self.queue_manager.get_service_action_stream(self.service_name)
+        self.consumer_group_name = self.queue_manager.get_consumer_group(self.service_name)
+        self.events = Events()
+        self.initialized = False
+        self._suffix = consumer_id_suffix or f"{socket.gethostname()}-{os.getpid()}"
+        self._endpoint = Endpoint(async_redis_conn)
+        self._clock = ServerClock()
+        self._terms: dict[str, Terms] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._engine: Engine | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
+        log = get_logger(app_settings.log_level, service=self.service_name)
+        self._logger = log.bind()
+        self._open_stream()
+        log_events(self.events, log)
+
+    @abstractmethod
+    async def _handle_action(self, action: DomainAction) -> Any:
+        """Hand *action* to the service (standard §2.3): `return await self.service.process_action(action)`.
+
+        Args:
+            action: what is to be done.
+
+        Returns:
+            The result, for the caller or the callback; `None` if there is nothing to say.
+
+        Raises:
+            Exception: whatever went wrong. A waiting caller is told; otherwise the retry policy decides.
+        """
+
+    # ── life ──
+    async def initialize(self) -> None:
+        """Make sure of the group. Called by `run`; workers that override it call it through `super()`."""
+        await self._ensure_consumer_group_exists()
+        self.initialized = True
+
+    async def run(self) -> None:
+        """Work until stopped (standard §2.2). Cancelling it lets running actions finish within the grace first.
+
+        Raises:
+            ServerRefused: the server refuses for a reason that a person must mend.
+            RuntimeError: it is running already.
+        """
+        if not self._ended.is_set():
+            raise RuntimeError(f"{self.consumer_name} is running already; make one worker for each that is to run")
+        self._ended.clear()
+        if self._engine is not None:
+            self._open_stream()
+        try:
+            await self.initialize()
+            if not self._stopping.is_set():
+                await self._process_action_loop()
+        finally:
+            await self._close()
+
+    async def start(self) -> None:
+        """Run in the background. `stop` ends it."""
+        if self._task is None or self._task.done():
+            self._stopping.clear()
+            self._task = asyncio.create_task(self.run(), name=f"nooble-{self.service_name}")
+
+    async def stop(self) -> None:
+        """Stop reading, finish what runs within the grace, hand back the rest. Safe at any time and any number of times."""
+        self._stopping.set()
+        engine, current = self._engine, asyncio.current_task()
+        if current is self._task or (engine is not None and current in engine.executing):
+            return  # a handler asks: it cannot wait for its own end
+        if self._task is not None:
+            await asyncio.wait({self._task})
+            self._task = None
+        await self._ended.wait()
+        self._stopping.clear()  # there was nothing to stop: a later run must not take it for itself
+
+    async def _ensure_consumer_group_exists(self) -> None:
+        """Create stream and group if they are not there; waits for a server that is away."""
+        await self._require_engine().patience.persist(self._stream.ensure_group)
+
+    async def _process_action_loop(self) -> None:
+        """Take and do actions until stopped (standard §2.2)."""
+        engine = self._require_engine()
+        standing = await engine.patience.persist(self._stream.standing)
+        if standing.history:
+            engine.remember(standing.last_delivered)
+        self._introduce(standing)
+        await engine.run(self._stopping)
+
+    # ── putting together ──
+    def _open_stream(self) -> None:
+        """A name, a view of the stream and the loops: new for every run."""
+        settings = self.app_settings
+        self.consumer_name = self.queue_manager.get_consumer_name(self.service_name, self._suffix)
+        self._stream = ActionStream(
+            *(self._endpoint, self.queue_manager, self.service_name, self.consumer_name),
+            answer_ttl_ms=int(settings.response_ttl_seconds * 1000),
+        )
+        self._logger = self._logger.bind(consumer=self.consumer_name)
+        self._engine = None
+
+    def _require_engine(self) -> Engine:
+        if self._engine is None:
+            settings = self.app_settings
+            execution = Execution(
+                service_name=self.service_name,
+                keys=self.queue_manager,
+                handle=self._handle_action,
+                terms_of=self._terms_of,
+                reach=self.redis_client,
+                clock=self._clock,
+                max_deliveries=settings.worker_max_deliveries,
+                max_payload_bytes=settings.max_payload_bytes,
+                sole_stream=self.action_stream_name if settings.worker_concurrency == 1 else None,
+            )
+            teller = Teller(self.events, self.service_name, self.consumer_name)
+            self._engine = Engine(
+                stream=self._stream, execution=execution, clock=self._clock, teller=teller, settings=settings
+            )
+        return self._engine
+
+    def _terms_of(self, action_type: str) -> Terms:
+        """What holds for *action_type*: the nearest of action, service and settings."""
+        terms = self._terms.get(action_type)
+        if terms is None:
+            settings = self.app_settings
+            retry = Retry(
+                attempts=settings.retry_attempts,
+                backoff=settings.retry_backoff_seconds,
+                max_delay=settings.retry_max_delay_seconds,
+            )
+            terms = self._terms[""] = Terms(retry, None, settings.action_timeout_seconds)
+        return terms
+
+    async def _close(self) -> None:
+        try:
+            await self._stream.close()
+            await self.redis_client.close()
+        finally:
+            self._stopping.clear()
+            self._ended.set()
+
+    def _introduce(self, standing: Standing) -> None:
+        """Say what was found, and what of it is left alone."""
+        self._logger.info("worker_started", stream=self.action_stream_name, waiting=standing.entries)
+        if standing.foreign:
+            self._logger.warning(
+                "pending_entries_of_other_programs",
+                consumers=standing.foreign,
+                message="not run again: they may be old failures; nooble.operations.adopt deals with them",
+            )
+        if standing.history:
+            self._logger.warning(
+                "stream_with_history",
+                entries=standing.entries,
+                message="acknowledged entries were never deleted: they do not run again; nooble.operations.adopt cleans up",
+            )
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._ended.is_set() else repr(self._engine)
+        return f"<{type(self).__name__} {self.consumer_name} {state}>"

@@ -1,0 +1,176 @@
+"""One run of a worker: reader, executors and settler side by side, joined by what is in flight; how they begin, and how
+they come to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from nooble.config import CommonAppSettings
+from nooble.errors import ServerFault
+from nooble.events import DataLost, Teller
+from nooble.models.outcomes import Released
+from nooble.wire.redis_stream import ActionStream
+from nooble.workers.clock import ServerClock
+from nooble.workers.consumer import Consumer
+from nooble.workers.execution import Execution
+from nooble.workers.executor import Executors
+from nooble.workers.in_flight import InFlight, Run
+from nooble.workers.lease import Lease
+from nooble.workers.outage import Patience
+from nooble.workers.pace import Pace
+from nooble.workers.reports import Reports
+from nooble.workers.settlement import Settlement
+from nooble.workers.upkeep import Upkeep
+
+_LAST_WORDS = 2.0
+"""Seconds beyond the grace in which the last outcomes are written and what is left is handed back."""
+
+
+class Engine:
+    """The loops of one run.
+
+    Args:
+        stream: the service's stream, through the eyes of this run's consumer.
+        execution: what is done with a delivery.
+        clock: the server's time.
+        teller: tells what happens.
+        settings: concurrency, lease, grace and bounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: ActionStream,
+        execution: Execution,
+        clock: ServerClock,
+        teller: Teller,
+        settings: CommonAppSettings,
+    ) -> None:
+        self.stream = stream
+        self.flight = flight = InFlight(solitude=settings.worker_lease_seconds / 2)
+        self.patience = patience = Patience(teller, self._restore_group)
+        self._teller = teller
+        self._grace = settings.worker_grace_seconds
+        self._concurrency = settings.worker_concurrency
+        self._resume_at = b"0"
+        pace = Pace(settings.worker_concurrency, settings.worker_read_ahead)
+        shared: dict[str, Any] = {"stream": stream, "flight": flight, "patience": patience}
+        self._consumer = Consumer(
+            **shared,
+            pace=pace,
+            teller=teller,
+            concurrency=settings.worker_concurrency,
+            block_ms=settings.worker_block_ms,
+            lease=settings.worker_lease_seconds,
+        )
+        self._executors = Executors(flight=flight, execution=execution, pace=pace, teller=teller)
+        self._settlement = Settlement(**shared, reports=Reports(teller), max_payload_bytes=settings.max_payload_bytes)
+        self._lease = Lease(**shared, clock=clock, teller=teller, seconds=settings.worker_lease_seconds)
+        self._upkeep = Upkeep(
+            **shared,
+            clock=clock,
+            teller=teller,
+            max_dead_letters=settings.dead_letter_max_length,
+            dead_letter_ttl=settings.dead_letter_ttl_seconds,
+        )
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def executing(self) -> set[asyncio.Task[None]]:
+        """The tasks in which handlers run."""
+        return self._executors.tasks
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until *stopping* is set or this is cancelled; then come to rest: nothing that was taken is lost.
+
+        Raises:
+            ServerRefused: the server refuses what a person must mend.
+        """
+        await self._lease.renew()  # sets the clock before the first deadline is looked at
+        self._start("reader", self._consumer.run())
+        self._start("settler", self._settlement.run())
+        self._start("lease", self._lease.run())
+        self._start("upkeep", self._upkeep.run())
+        self._start("timeouts", self._executors.watch())
+        for slot in range(self._concurrency):
+            self._start(f"executor-{slot}", self._executors.run(slot))
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stop, *self._tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            try:
+                await self._rest()
+            finally:
+                await _end([stop, *self._tasks.values()])
+                await self.stream.close()
+        for task in done - {stop}:
+            task.result()  # a loop has failed: its error is the worker's
+
+    def remember(self, last_delivered: bytes) -> None:
+        """The stream has a history that must not run again: a group that has to be made anew begins here."""
+        self._resume_at = last_delivered
+
+    # ── coming to rest ──
+    async def _rest(self) -> None:
+        """Stop reading, hand back what has not started, let handlers finish within the grace, write what there is to say."""
+        until = time.monotonic() + self._grace
+        await _end([self._tasks["reader"]])
+        await self.stream.reader.close()
+        await self._hand_back_unseen()
+        for delivery in self.flight.take_unstarted():
+            self.flight.finish(Run(delivery), Released())
+        await self._handlers_end(until - time.monotonic())
+        for run in list(self.flight.running.values()):
+            run.cancel("stop")
+        await self._handlers_end(_LAST_WORDS)
+        await _end(task for name, task in self._tasks.items() if name.startswith("executor"))
+        await self._all_settled(max(until - time.monotonic(), 0) + _LAST_WORDS)
+
+    async def _hand_back_unseen(self) -> None:
+        """The read that was cut off may have been given entries."""
+        try:
+            async with asyncio.timeout(_LAST_WORDS):
+                for delivery in await self.stream.unseen(delivery.entry_id for delivery in self.flight):
+                    self.flight.finish(Run(delivery), Released())
+        except (ServerFault, TimeoutError):
+            return  # they stay pending and are taken over a lease later
+
+    async def _handlers_end(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self.flight.low = 0
+        while self.flight.running and (left := until - time.monotonic()) > 0:
+            await self.flight.space.wait(left)
+
+    async def _all_settled(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.flight.settled() and not self._tasks["settler"].done():
+                    await self.flight.space.wait(0.1)
+                await self.stream.leave()
+        except (ServerFault, TimeoutError):
+            return  # what is not written stays pending; its fence is still ours until somebody takes it over
+
+    # ── helpers ──
+    def _start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(loop, name=f"nooble-{name}")
+
+    async def _restore_group(self) -> None:
+        if await self.stream.ensure_group(self._resume_at):
+            self._teller.tell(DataLost, message=f"the group {self.stream.group} had vanished; it was made anew")
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.stream!r} {self.flight!r}{' waiting for the server' if self.patience.down else ''}>"
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel *tasks* until they have ended; a cancellation can be swallowed by what a task awaits."""
+    left = {task for task in tasks if not task.done()}
+    for _ in range(20):
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.1)
