@@ -197,6 +197,7 @@ class DirectConnection(_Base, asyncio.Protocol):
     def _hang_up(self) -> None:
         self.resume_writing()
         self._transport.abort()
+        self._link._close()  # the library must not complain that what we have closed is open
 
     # asyncio.Protocol
     def data_received(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nooble.clients.base_redis_client import BaseRedisClient, queue_manager_of
@@ -14,13 +15,15 @@ from nooble.errors import ConfigurationFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
+from nooble.models.context import current_context
 from nooble.observability.logging import log_events
 from nooble.retry import Retry
+from nooble.routing.middleware import Middleware, chain
 from nooble.wire.connection import Endpoint
 from nooble.wire.redis_stream import ActionStream, Standing
 from nooble.workers.clock import ServerClock
 from nooble.workers.engine import Engine
-from nooble.workers.execution import Execution
+from nooble.workers.execution import Execution, Handle
 from nooble.workers.judgement import Terms
 
 if TYPE_CHECKING:
@@ -46,9 +49,13 @@ class BaseWorker(ABC):
         consumer_name: its own name; new at every start, so that an old run can never commit as a new one.
         events: subscribe here to learn what happens.
 
+        middleware: runs around every action, outside that of the service; set it on the class or the instance.
+
     Raises:
         ConfigurationFault: something is missing, or is no connection.
     """
+
+    middleware: Sequence[Middleware] = ()
 
     def __init__(
         self,
@@ -71,10 +78,12 @@ class BaseWorker(ABC):
         self.consumer_group_name = self.queue_manager.get_consumer_group(self.service_name)
         self.events = Events()
         self.initialized = False
+        self._service_started = False
         self._suffix = consumer_id_suffix or f"{socket.gethostname()}-{os.getpid()}"
         self._endpoint = Endpoint(async_redis_conn)
         self._clock = ServerClock()
         self._terms: dict[str, Terms] = {}
+        self._default_terms = terms_in(app_settings)
         self._task: asyncio.Task[None] | None = None
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
@@ -101,8 +110,11 @@ class BaseWorker(ABC):
 
     # ── life ──
     async def initialize(self) -> None:
-        """Make sure of the group. Called by `run`; workers that override it call it through `super()`."""
+        """Make sure of the group and start the service. Called by `run`; an override calls it through `super()`."""
         await self._ensure_consumer_group_exists()
+        if not self._service_started:
+            await getattr(self.service, "start_once", _nothing)()
+            self._service_started = True
         self.initialized = True
 
     async def run(self) -> None:
@@ -173,7 +185,7 @@ class BaseWorker(ABC):
             execution = Execution(
                 service_name=self.service_name,
                 keys=self.queue_manager,
-                handle=self._handle_action,
+                handle=self._handle_in_layers(),
                 terms_of=self._terms_of,
                 reach=self.redis_client,
                 clock=self._clock,
@@ -190,18 +202,32 @@ class BaseWorker(ABC):
     def _terms_of(self, action_type: str) -> Terms:
         """What holds for *action_type*: the nearest of action, service and settings."""
         terms = self._terms.get(action_type)
-        if terms is None:
-            settings = self.app_settings
-            retry = Retry(
-                attempts=settings.retry_attempts,
-                backoff=settings.retry_backoff_seconds,
-                max_delay=settings.retry_max_delay_seconds,
-            )
-            terms = self._terms[""] = Terms(retry, None, settings.action_timeout_seconds)
+        if terms is not None:
+            return terms
+        find_route = getattr(self.service, "find_route", None)
+        route = find_route(action_type) if find_route is not None else None
+        if route is None or route.action_type != action_type:  # types come from outside: only declared ones are kept
+            return self._default_terms
+        default = self._default_terms
+        terms = self._terms[action_type] = Terms(
+            retry=route.retry or default.retry,
+            own_retry=route.retry,
+            timeout=default.timeout if route.timeout is None else route.timeout,
+        )
         return terms
+
+    def _handle_in_layers(self) -> Handle:
+        """`_handle_action`, inside the worker's middleware."""
+        if not self.middleware:
+            return self._handle_action
+        through = chain(self.middleware, lambda action, _: self._handle_action(action))
+        return lambda action: through(action, current_context())
 
     async def _close(self) -> None:
         try:
+            if self._service_started:
+                self._service_started = False
+                await getattr(self.service, "shutdown_once", _nothing)()
             await self._stream.close()
             await self.redis_client.close()
         finally:
@@ -227,3 +253,17 @@ class BaseWorker(ABC):
     def __repr__(self) -> str:
         state = "stopped" if self._ended.is_set() else repr(self._engine)
         return f"<{type(self).__name__} {self.consumer_name} {state}>"
+
+
+def terms_in(settings: CommonAppSettings) -> Terms:
+    """What *settings* say for actions that say nothing themselves."""
+    retry = Retry(
+        attempts=settings.retry_attempts,
+        backoff=settings.retry_backoff_seconds,
+        max_delay=settings.retry_max_delay_seconds,
+    )
+    return Terms(retry, None, settings.action_timeout_seconds)
+
+
+async def _nothing() -> None:
+    """What a service does at start and end if it is no `BaseService`."""
