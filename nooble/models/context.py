@@ -20,6 +20,8 @@ TTL = "ttl_ms"
 IDEMPOTENCY_KEY = "idempotency_key"
 """Key in `metadata`: names the effect of an action, the same for every repetition of it."""
 
+_INHERITED = ("tenant_id", "session_id", "task_id", "user_id", "agent_id", "trace_id", "correlation_id")
+
 
 class Reach(Protocol):
     """What a context needs of a client."""
@@ -88,7 +90,13 @@ class ActionContext:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     async def send(
-        self, action_type: str, data: Any = None, *, service: str | None = None, metadata: dict[str, Any] | None = None
+        self,
+        action_type: str,
+        data: Any = None,
+        *,
+        service: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> uuid.UUID:
         """Send an action that nobody waits for.
 
@@ -97,6 +105,7 @@ class ActionContext:
             data: the payload: a mapping, a pydantic model, a Struct, a dataclass.
             service: the service that does it, if it is not the first segment of *action_type*.
             metadata: further facts about the message.
+            fields: ids that are to be others than those of this action: `tenant_id`, `task_id`, …
 
         Returns:
             The id of the new action.
@@ -105,7 +114,7 @@ class ActionContext:
             ContextClosed: the handler has ended.
             ServerUnavailable: outside a worker, the server cannot be reached.
         """
-        action = self._follow_up(action_type, data, metadata, self.action.correlation_id)
+        action = self._follow_up(action_type, data, metadata, fields)
         return await self._dispatch(action, service)
 
     async def call_back(
@@ -116,12 +125,13 @@ class ActionContext:
         callback_action_type: str,
         service: str | None = None,
         metadata: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> uuid.UUID:
         """Send an action whose result arrives at this service as an action of *callback_action_type*.
 
         Arguments, result and errors as for `send`.
         """
-        action = self._follow_up(action_type, data, metadata, self.action.correlation_id)
+        action = self._follow_up(action_type, data, metadata, fields)
         action.callback_action_type = callback_action_type
         action.callback_queue_name = self._reachable().callback_queue(callback_action_type)
         return await self._dispatch(action, service)
@@ -134,11 +144,12 @@ class ActionContext:
         timeout: float | None = None,
         service: str | None = None,
         metadata: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> DomainActionResponse:
         """Send an action and wait for its answer. A call leaves at once: it does not wait for the commit.
 
         Args:
-            action_type, data, service, metadata: as for `send`.
+            action_type, data, service, metadata, fields: as for `send`.
             timeout: seconds to wait; never longer than what is left of this action's own deadline.
 
         Raises:
@@ -149,7 +160,7 @@ class ActionContext:
         reach = self._reachable()
         left = self.time_left
         wait = DEFAULT_CALL_TIMEOUT if timeout is None else timeout
-        action = self._follow_up(action_type, data, metadata, None)
+        action = self._follow_up(action_type, data, metadata, {"correlation_id": None} | fields)
         return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
 
     def close(self) -> None:
@@ -180,24 +191,14 @@ class ActionContext:
         return action.action_id
 
     def _follow_up(
-        self, action_type: str, data: Any, metadata: dict[str, Any] | None, correlation_id: uuid.UUID | None
+        self, action_type: str, data: Any, metadata: dict[str, Any] | None, fields: dict[str, Any]
     ) -> DomainAction:
-        cause, facts = self.action, dict(metadata or {})
+        facts = dict(metadata or {})
         left = self.time_left
         if left is not None:
             facts.setdefault(TTL, int(left * 1000))
-        return DomainAction(
-            action_type=action_type,
-            data=as_payload(data),
-            metadata=facts,
-            tenant_id=cause.tenant_id,
-            session_id=cause.session_id,
-            task_id=cause.task_id,
-            user_id=cause.user_id,
-            agent_id=cause.agent_id,
-            trace_id=cause.trace_id,
-            correlation_id=correlation_id,
-        )
+        inherited = {name: getattr(self.action, name) for name in _INHERITED}
+        return DomainAction(action_type=action_type, data=as_payload(data), metadata=facts, **(inherited | fields))
 
     def __repr__(self) -> str:
         state = "open" if self._open else "closed"
