@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-
 from nooble.config import CommonAppSettings
 from nooble.errors import CallTimeout, PayloadTooLarge, ReplyLost, SelfCall, ServerFault
 from nooble.models.actions import DomainAction, DomainActionResponse
@@ -20,9 +18,9 @@ from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload
 from nooble.wire.codec import CODECS, encode_action, response_of
 from nooble.wire.connection import Endpoint, Link
-from nooble.wire.delivery import DATA, VERSION, WIRE_VERSION
 from nooble.wire.faults import ERROR_REPLIES, fault
 from nooble.wire.keys import QueueManager
+from nooble.wire.outgoing import packed_entry
 from nooble.wire.replies import Inbox
 from nooble.wire.visits import describe_stream
 
@@ -278,7 +276,7 @@ class BaseRedisClient:
             return
         connection = await self._here().connection()
         await connection.drained()
-        packed = b"".join([_pack(post) for post in posts])
+        packed = b"".join([packed_entry(post) for post in posts])
         replies = await connection.submit(packed, len(posts))
         for number, reply in enumerate(replies):
             if isinstance(reply, ERROR_REPLIES):
@@ -321,8 +319,3 @@ class BaseRedisClient:
 def queue_manager_of(settings: CommonAppSettings) -> QueueManager:
     """The names that *settings* stand for."""
     return QueueManager(settings.queue_prefix, settings.environment, settings.service_aliases)
-
-
-def _pack(post: Post) -> bytes:
-    packed: bytes = hiredis.pack_command((b"XADD", post.stream, b"*", DATA, post.data, VERSION, WIRE_VERSION))
-    return packed

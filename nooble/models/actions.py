@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from nooble.errors import NoobleError
 from nooble.models.ids import new_id
@@ -46,8 +46,9 @@ class ErrorDetail(BaseModel):
                 error_type=name, error_code=error.error_code, message=error.message or name, details=error.details
             )
         if isinstance(error, ValidationError):  # a service that validates by hand, as the standard shows
-            failing = {"errors": failing_fields(error)}
-            return cls(error_type=name, error_code="INVALID_PAYLOAD", message=str(error), details=failing)
+            fields = failing_fields(error)
+            message = "; ".join(f"{field['path']}: {field['message']}" for field in fields[:3])  # without the values
+            return cls(error_type=name, error_code="INVALID_PAYLOAD", message=message, details={"errors": fields})
         code = "UNKNOWN_ACTION" if isinstance(error, NotImplementedError) else "HANDLER_ERROR"
         return cls(error_type=name, error_code=code, message=str(error) or name)
 
@@ -144,15 +145,19 @@ class DomainAction(BaseModel):
                 return extra[name]
         return super().__getattr__(name)  # type: ignore[misc]
 
-    def model_dump(self, **options: Any) -> dict[str, Any]:
-        """As pydantic's; undeclared fields are included."""
+    @model_serializer(mode="wrap")
+    def _with_undeclared_fields(self, serialize):  # type: ignore[no-untyped-def]  # an annotation would replace the schema
         _ = self.extra
-        return super().model_dump(**options)
+        return serialize(self)
 
-    def model_dump_json(self, **options: Any) -> str:
-        """As pydantic's; undeclared fields are included."""
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """As pydantic's: what `extra` says."""
+        return self.extra
+
+    def __repr_args__(self) -> Any:
         _ = self.extra
-        return super().model_dump_json(**options)
+        return super().__repr_args__()
 
     def model_copy(self, **options: Any) -> Self:
         """As pydantic's; undeclared fields are included."""

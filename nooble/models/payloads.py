@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 
 def plain(value: Any) -> Any:
@@ -45,8 +45,10 @@ def as_payload(payload: Any) -> dict[str, Any]:
 def as_result(result: Any) -> Any:
     """*result* of a handler as the mapping that an answer carries; what is no mapping becomes `{"result": …}`."""
     kind = type(result)
-    if kind is dict or isinstance(result, BaseModel | Mapping):
+    if kind is dict or isinstance(result, Mapping):
         return result
+    if isinstance(result, BaseModel):
+        return {"result": result} if isinstance(result, RootModel) else result
     if result is None:
         return {}
     if dataclasses.is_dataclass(kind) or (isinstance(result, msgspec.Struct) and not kind.__struct_config__.array_like):

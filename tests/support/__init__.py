@@ -1,0 +1,1 @@
+"""What the tests share: servers, settings, waiting, and the guards. One module, one job."""
