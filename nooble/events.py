@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from nooble.errors import NoobleError
 from nooble.logger import get_logger
 
 
@@ -250,11 +249,6 @@ class Teller:
         """Tell an event of *kind* with *facts*, if anybody listens to its kind."""
         if self.wants(kind):
             self._events.emit(kind(service=self.service, consumer=self.consumer, **facts))
-
-
-def code_of(error: BaseException) -> str:
-    """The stable code of *error*."""
-    return error.error_code if isinstance(error, NoobleError) else "HANDLER_ERROR"
 
 
 def _all_kinds(root: type[Event] = Event) -> list[type[Event]]:

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # 4 · reaching
     "clients": LOW | {"wire", "events"},
     "operations": LOW | {"wire"},
-    "observability": {"events", "errors", "logger"},
+    "observability": {"events", "errors", "logger", "models"},
     "contracts": {"routing", "models"},
     # 5 · meaning
     "services": LOW | {"routing", "clients"},

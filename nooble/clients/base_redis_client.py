@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nooble.config import CommonAppSettings
-from nooble.errors import CallTimeout, PayloadTooLarge, ReplyLost, SelfCall, ServerFault
+from nooble.errors import CallTimeout, NoobleError, PayloadTooLarge, ReplyLost, SelfCall
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.context import DEFAULT_CALL_TIMEOUT, TTL, find_context
 from nooble.models.ids import new_id
@@ -27,7 +27,7 @@ from nooble.wire.visits import describe_stream
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-_CHUNK = 200
+_CHUNK, _CHUNK_BYTES = 200, 1_048_576
 
 
 class BaseRedisClient:
@@ -129,17 +129,18 @@ class BaseRedisClient:
         """
         ids: list[uuid.UUID] = []
         chunk: list[Post] = []
-        sent = 0
+        sent = size = 0
         try:
             for item in actions:
                 made = self._made(*item, {}) if isinstance(item, tuple) else self._made(item, None, {})
                 chunk.append(self.post(made, service=service))
                 ids.append(made.action_id)
-                if len(chunk) == _CHUNK:
+                size += len(chunk[-1].data)
+                if len(chunk) == _CHUNK or size >= _CHUNK_BYTES:
                     await self._deliver(chunk)
-                    sent, chunk = sent + len(chunk), []
+                    sent, size, chunk = sent + len(chunk), 0, []
             await self._deliver(chunk)
-        except ServerFault as error:
+        except NoobleError as error:
             error.details["sent"] = sent + error.details.get("sent", 0)
             raise
         return ids
@@ -234,9 +235,9 @@ class BaseRedisClient:
         return queue
 
     async def close(self) -> None:
-        """Close the connections; a later use opens them again."""
-        if self._loop is not None:
-            self._loop = None
+        """Close the connections; a later use opens them again. Calls in flight end with `ReplyLost`."""
+        loop, self._loop = self._loop, None
+        if loop is asyncio.get_running_loop():  # those of another loop have ended with it
             await self._inbox.close()
             await self._link.close()
 
@@ -280,7 +281,9 @@ class BaseRedisClient:
         replies = await connection.submit(packed, len(posts))
         for number, reply in enumerate(replies):
             if isinstance(reply, ERROR_REPLIES):
-                raise fault(reply, posts[number].stream)
+                error = fault(reply, posts[number].stream)
+                error.details["sent"] = number
+                raise error
 
     async def _await_answer(self, post: Post, action: DomainAction, timeout: float) -> DomainActionResponse:
         assert action.correlation_id is not None

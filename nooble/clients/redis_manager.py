@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import Redis
@@ -30,17 +31,20 @@ class RedisManager:
         Raises:
             ServerUnavailable: nobody answers at `redis_url`.
             ServerRefused: the server refuses the credentials.
+            EmbeddedServerFault: `redis_url` is `embedded://`, and that server cannot be started.
+            ConfigurationFault: it is, in production.
         """
         if self._client is not None:
             return
-        client = self._make()
+        url = await self._address()
+        client = self._make(url)
         try:
             await client.ping()
         except FOREIGN_ERRORS as error:
             await client.aclose()
-            raise fault(error, masked_url(self._settings.redis_url)) from error
+            raise fault(error, masked_url(url)) from error
         self._client = client
-        self._logger.debug("redis_connected", url=masked_url(self._settings.redis_url))
+        self._logger.debug("redis_connected", url=masked_url(url))
 
     async def get_redis_connection(self) -> Redis:
         """The connection; connects first if that has not been done.
@@ -69,7 +73,15 @@ class RedisManager:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _make(self) -> Redis:
+    async def _address(self) -> str:
+        """Where the server is; an embedded one is there from now on."""
+        if not self._settings.redis_url.startswith("embedded://"):
+            return self._settings.redis_url
+        from nooble.wire.embedded import resolve_url  # only where it is asked for: it starts processes, on POSIX
+
+        return await asyncio.to_thread(resolve_url, self._settings)
+
+    def _make(self, url: str) -> Redis:
         settings = self._settings
         options: dict[str, Any] = {
             "decode_responses": settings.redis_decode_responses,
@@ -77,13 +89,13 @@ class RedisManager:
             "max_connections": settings.redis_max_connections,
             "health_check_interval": settings.redis_health_check_interval,
         }
-        if not settings.redis_url.startswith("unix://"):
+        if not url.startswith("unix://"):
             options["socket_keepalive"] = settings.redis_socket_keepalive
             if settings.redis_socket_keepalive_options:
                 options["socket_keepalive_options"] = settings.redis_socket_keepalive_options
-        if settings.redis_password is not None:
+        if settings.redis_password is not None and url == settings.redis_url:  # an embedded server has none
             options["password"] = settings.redis_password.get_secret_value()
-        return Redis.from_url(settings.redis_url, **options)
+        return Redis.from_url(url, **options)
 
     def __repr__(self) -> str:
         state = "closed" if self._client is None else "connected"

@@ -49,7 +49,8 @@ class CommonAppSettings(BaseSettings):
 
     # the server
     redis_url: str = Field(
-        "redis://localhost:6379/0", description="Address of the server: redis://, rediss:// or unix://."
+        "redis://localhost:6379/0",
+        description="Address of the server: redis://, rediss://, unix://, or embedded:// for one of its own.",
     )
     redis_password: SecretStr | None = Field(None, description="Password, if it is not part of `redis_url`.")
     redis_decode_responses: bool = Field(
@@ -118,8 +119,8 @@ class CommonAppSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("begins with redis://, rediss:// or unix://")
+        if not value.startswith(("redis://", "rediss://", "unix://", "embedded://")):
+            raise ValueError("begins with redis://, rediss://, unix:// or embedded://")
         return value
 
     @field_validator("log_level", mode="before")

@@ -16,7 +16,7 @@ from nooble.errors.actions import (
     UnknownAction,
     UnwritableFollowUp,
 )
-from nooble.errors.base import ConfigurationFault, NoobleError
+from nooble.errors.base import ConfigurationFault, NoobleError, code_of
 from nooble.errors.calls import CallTimeout, ContextClosed, RemoteError, SelfCall
 from nooble.errors.declarations import DeclarationError
 from nooble.errors.exceptions import (
@@ -32,9 +32,11 @@ from nooble.errors.exceptions import (
     WorkerError,
 )
 from nooble.errors.server import (
+    EmbeddedServerFault,
     GroupMissing,
     ReplyLost,
     ScriptMissing,
+    ServerBinaryMissing,
     ServerFault,
     ServerRefused,
     ServerUnavailable,
@@ -53,6 +55,7 @@ __all__ = [
     "CrashLoop",
     "DataLost",
     "DeclarationError",
+    "EmbeddedServerFault",
     "ExternalServiceError",
     "ForbiddenCallback",
     "GroupMissing",
@@ -72,10 +75,12 @@ __all__ = [
     "RetryLater",
     "ScriptMissing",
     "SelfCall",
+    "ServerBinaryMissing",
     "ServerFault",
     "ServerRefused",
     "ServerUnavailable",
     "UnknownAction",
     "UnwritableFollowUp",
     "WorkerError",
+    "code_of",
 ]

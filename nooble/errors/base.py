@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 
 class NoobleError(Exception):
     """What every exception of the package is.
@@ -31,3 +33,12 @@ class ConfigurationFault(NoobleError):
 
     error_code = "CONFIGURATION_ERROR"
     retryable = False
+
+
+def code_of(error: BaseException) -> str:
+    """The stable code of *error*; what is not an error of nooble has one by its kind."""
+    if isinstance(error, NoobleError):
+        return error.error_code or NoobleError.error_code
+    if isinstance(error, ValidationError):  # of a service that validates by hand, as the standard shows
+        return "INVALID_PAYLOAD"
+    return "UNKNOWN_ACTION" if isinstance(error, NotImplementedError) else "HANDLER_ERROR"

@@ -40,3 +40,16 @@ class ScriptMissing(ServerFault):
     """The server does not know a script by its digest; nothing has run."""
 
     error_code = "SCRIPT_MISSING"
+
+
+class EmbeddedServerFault(ServerFault):
+    """No embedded server can be started or lives there; the message says why, and what to do."""
+
+    error_code = "EMBEDDED_SERVER_ERROR"
+    retryable = False
+
+
+class ServerBinaryMissing(EmbeddedServerFault):
+    """This machine has no program for an embedded server."""
+
+    error_code = "SERVER_BINARY_MISSING"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from nooble.errors import NoobleError
+from nooble.errors import NoobleError, code_of
 from nooble.models.ids import new_id
 
 
@@ -39,18 +39,12 @@ class ErrorDetail(BaseModel):
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """The detail that tells of *error*; what is not an error of nooble gets the code `HANDLER_ERROR`."""
-        name = type(error).__name__
+        """The detail that tells of *error*."""
+        name, code = type(error).__name__, code_of(error)
         if isinstance(error, NoobleError):
-            return cls(
-                error_type=name, error_code=error.error_code, message=error.message or name, details=error.details
-            )
-        if isinstance(error, ValidationError):  # a service that validates by hand, as the standard shows
-            fields = failing_fields(error)
-            message = "; ".join(f"{field['path']}: {field['message']}" for field in fields[:3])  # without the values
-            return cls(error_type=name, error_code="INVALID_PAYLOAD", message=message, details={"errors": fields})
-        code = "UNKNOWN_ACTION" if isinstance(error, NotImplementedError) else "HANDLER_ERROR"
-        return cls(error_type=name, error_code=code, message=str(error) or name)
+            return cls(error_type=name, error_code=code, message=error.message or name, details=error.details)
+        details = {"errors": failing_fields(error)} if isinstance(error, ValidationError) else {}
+        return cls(error_type=name, error_code=code, message=str(error) or name, details=details)
 
 
 def failing_fields(error: ValidationError, at: str = "$.data") -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 from nooble import events as e
 from nooble.errors import NoobleError
 from nooble.logger import says_debug
+from nooble.models.context import find_context
 
 _LEVELS: dict[type[e.Event], str] = {
     e.Completed: "debug",
@@ -82,7 +84,7 @@ def _is_an_incident(error: BaseException) -> bool:
 
 
 def init_logging(log_level: str = "INFO", service_name: str | None = None, log_format: str = "auto") -> None:
-    """Configure structlog, and bring the lines of other libraries' loggers into the same form.
+    """Configure structlog, and bring the lines of other libraries' loggers into the same form. On standard error.
 
     Args:
         log_level: least level that is written.
@@ -91,45 +93,79 @@ def init_logging(log_level: str = "INFO", service_name: str | None = None, log_f
     """
     level = logging.getLevelName(log_level.upper())
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_action,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
-    last: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
-        if console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_as_json)]
-    )
-    factory: Any = structlog.PrintLoggerFactory(sys.stderr)
-    if not console:
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, *last],
+        processors=[*common, *(_for_people() if console else _for_machines(_as_bytes))],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=factory,
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if console
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.clear_contextvars()
     if service_name:
         structlog.contextvars.bind_contextvars(service=service_name)
+    _bridge(level, common, _for_people() if console else _for_machines(_as_text))
+
+
+def add_action(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """A structlog processor that says on a line which action is at work, for configurations of one's own too.
+
+    It looks when a line is written, so that an action which logs nothing pays nothing.
+    """
+    context = find_context()
+    if context is not None:
+        for name, value in context.action.get_log_extra().items():
+            line.setdefault(name, value)
+        line.setdefault("attempt", context.attempt)
+    return line
+
+
+def _bridge(level: int, common: list[Any], rendering: list[Any]) -> None:
+    """Let the standard library's loggers, and its warnings, speak like ours."""
     handler = logging.StreamHandler(sys.stderr)
-    bridge = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last[:-1]]
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(serializer=_as_text)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name], processors=[*bridge, renderer]
+            foreign_pre_chain=[*common, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("asyncio").setLevel(max(level, logging.INFO))  # at debug it tells of itself
+    logging.captureWarnings(True)
+
+
+def _for_people() -> list[Any]:
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _for_machines(serializer: Callable[..., Any]) -> list[Any]:
+    as_data = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold secrets
+    return [
+        structlog.processors.ExceptionRenderer(as_data),
+        structlog.processors.JSONRenderer(serializer=serializer),
+    ]
 
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+_FIRST = ("timestamp", "level", "event")
 
 
-def _as_json(line: Any, **_: Any) -> bytes:
-    return _encode(line)
+def _as_bytes(line: Any, **_: Any) -> bytes:
+    """*line* as JSON, beginning with what a reader looks for first. Whatever is logged, logging it does not raise."""
+    ordered = {**{name: line.pop(name, None) for name in _FIRST}, **line}
+    try:
+        return _encode(ordered)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _encode({str(name): ascii(value) for name, value in ordered.items()})
 
 
 def _as_text(line: Any, **_: Any) -> str:
-    return _encode(line).decode()
+    return _as_bytes(line).decode()

@@ -12,12 +12,17 @@ from dataclasses import replace
 from types import MethodType
 from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from nooble.errors import DeclarationError
 from nooble.models.action_types import is_action_type
-from nooble.routing.binding import Binding, Call, Host, decide
+from nooble.routing.binding import Binding, Call, Host
+from nooble.routing.checks import answer_reader
+from nooble.routing.decision import decide
 from nooble.routing.middleware import Middleware, chain
 from nooble.routing.options import Options, checked
 from nooble.routing.origin import Origin
+from nooble.routing.readers import Reader
 from nooble.routing.route import CATCH_ALL, Route
+from nooble.routing.signature import read_result
 from nooble.routing.typed import CallOptions, MethodDecorator
 
 Payload = TypeVar("Payload", contravariant=True)
@@ -53,12 +58,12 @@ class Declared(Generic[Payload, Result]):
             raise origin.error(
                 "is not a function", "put @action directly above def or async def, under no other decorator of a method"
             )
-        if action_type != CATCH_ALL and not is_action_type(action_type):
+        if action_type != CATCH_ALL and not (isinstance(action_type, str) and is_action_type(action_type)):
             raise origin.error(
                 f"{action_type!r} is no action type",
                 "write two segments or more of a-z, 0-9, '_' and '-', such as 'pedidos.pedido.crear'",
             )
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
         self.function = function
         self.action_type = action_type
         self.origin = origin
@@ -97,13 +102,19 @@ class Declared(Generic[Payload, Result]):
         through = chain(self._middleware, call)
         return lambda action, context: through(action, context or service.local_context(action))
 
-    def read_answer(self, data: dict[str, Any] | None) -> Result:
-        """The declared result from the data of an answer.
+    @functools.cached_property
+    def response_model(self) -> Any:
+        """Type of the result, as in `Route`; resolved alone, as a caller need not know what else a handler asks for."""
+        if "response_model" in self._options:
+            return self._options["response_model"]
+        return read_result(self.function, self.origin, self.owner)
 
-        Raises:
-            InvalidResponse: they do not fit it.
-        """
-        return self.binding().read_answer(data)  # type: ignore[no-any-return]
+    @functools.cached_property
+    def read_answer(self) -> Reader:
+        """From the data of an answer to the result; raises `InvalidResponse` if they do not fit."""
+        return answer_reader(
+            Route(action_type=self.action_type, handler=self.origin.name, response_model=self.response_model)
+        )
 
     def __repr__(self) -> str:
         return f"<action {self.action_type} {self.origin.name}>"
@@ -197,3 +208,15 @@ def action(action_type: str, **options: Unpack[Options]) -> MethodDecorator:
         return declared
 
     return declare
+
+
+def two_handlers(
+    declared: Declared[Any, Any], earlier: Declared[Any, Any], cls: type | None = None
+) -> DeclarationError:
+    """The error of two handlers for one action, both of *cls* or of one router."""
+    of = "" if cls is None else f" of {cls.__qualname__}"
+    return declared.origin.error(
+        f"a second handler{of} for the action {declared.action_type!r}, "
+        f"which {earlier.origin.name} handles ({earlier.origin.place})",
+        "give one of the two another action type, or remove it; to override a method, give it the same name",
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any, get_type_hints
 
 
@@ -45,9 +45,9 @@ def _namespaces(function: Callable[..., Any], owner: type | None) -> Iterator[Ma
 def _around(function: Callable[..., Any]) -> dict[str, Any]:
     """The local names of the functions of its module that are running: a local class is made while they do."""
     frames = []
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_globals is function.__globals__:
             frames.append(frame.f_locals)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return {name: value for names in reversed(frames) for name, value in names.items()}

@@ -8,11 +8,15 @@ from typing import Any
 
 from nooble.errors import InvalidPayload, InvalidResponse
 from nooble.models import DomainActionResponse
+from nooble.routing.readers import MISFITS, Reader, misfits, reader_of
 from nooble.routing.route import Route, name_of
-from nooble.routing.shapes import MISFITS, Reader, accepts_none, classes_of, is_mapping, misfits, reader_of
+from nooble.routing.shapes import accepts_none, classes_of, is_mapping
 
 MOST_FIELDS = 1_000
 """Most failing fields that one error lists, for it travels in an answer; `details["error_count"]` counts all."""
+
+MOST_TEXT = 500
+"""Most characters of a path or message: both can repeat what came from outside."""
 
 _FIRST_FIELDS = 3
 """How many of them the message names."""
@@ -103,6 +107,7 @@ def _hide(fields: list[dict[str, str]], sensitive: frozenset[str]) -> None:
 
 
 def _told(problem: str, fields: list[dict[str, str]]) -> tuple[str, dict[str, Any]]:
-    named = "; ".join(f"{field['path']}: {field['message']}" for field in fields[:_FIRST_FIELDS])
+    shown = [{key: text[:MOST_TEXT] for key, text in field.items()} for field in fields[:MOST_FIELDS]]
+    named = "; ".join(f"{field['path']}: {field['message']}" for field in shown[:_FIRST_FIELDS])
     more = f"; and {len(fields) - _FIRST_FIELDS} more" if len(fields) > _FIRST_FIELDS else ""
-    return f"{problem}: {named}{more}", {"errors": fields[:MOST_FIELDS], "error_count": len(fields)}
+    return f"{problem}: {named}{more}", {"errors": shown, "error_count": len(fields)}

@@ -49,10 +49,19 @@ def checked(options: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
             raise origin.error(
                 f"unknown option {name!r}", did_you_mean(name, Options.__annotations__, f"known: {known}")
             )
-        accepts, expected = _EXPECTED.get(name, _ANYTHING)
-        if not accepts(value):
-            raise origin.error(f"{name}={value!r} cannot be meant", f"give it {expected}")
+        expect(name, value, origin)
     return dict(options)
+
+
+def expect(name: str, value: Any, origin: Origin) -> None:
+    """Hold *value* against what is accepted for *name*.
+
+    Raises:
+        DeclarationError: it cannot be meant.
+    """
+    accepts, expected = _EXPECTED.get(name, _ANYTHING)
+    if not accepts(value):
+        raise origin.error(f"{name}={value!r} cannot be meant", f"give it {expected}")
 
 
 def _is_seconds(value: Any) -> bool:
@@ -61,6 +70,10 @@ def _is_seconds(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value)
+
+
+def _is_middleware(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(callable, value))
 
 
 def _is_text(value: Any) -> bool:
@@ -77,5 +90,6 @@ _EXPECTED: Mapping[str, _Expectation] = {
     "tags": (_is_names, "a list of names"),
     "deprecated": (lambda value: isinstance(value, bool), "True or False"),
     "version": (lambda value: value is None or _is_text(value), "text"),
+    "middleware": (_is_middleware, "a list of functions async def (action, context, call_next)"),
     "sensitive": (_is_names, "a list of field names"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,17 +27,23 @@ class Origin:
     name: str
 
     @classmethod
-    def of(cls, function: Callable[..., Any], name: str | None = None) -> Origin:
-        """The place of *function*, told as *name* if given; that of what it wraps, if it is a wrapper."""
+    def of(cls, function: Callable[..., Any]) -> Origin:
+        """The place of *function*; that of what it wraps, if it is a wrapper."""
         inner = inspect.unwrap(function)
         code = getattr(inner, "__code__", None)
-        told = name or getattr(inner, "__qualname__", repr(inner))
-        return cls(code.co_filename, code.co_firstlineno, told) if code else cls("<unknown file>", 0, told)
+        name = getattr(inner, "__qualname__", repr(inner)).rpartition("<locals>.")[2]
+        return cls(code.co_filename, code.co_firstlineno, name) if code else cls("<unknown file>", 0, name)
+
+    @classmethod
+    def of_class(cls, owner: type) -> Origin:
+        """The place of the class *owner*, as far as Python knows it."""
+        module = sys.modules.get(owner.__module__)
+        return cls(getattr(module, "__file__", None) or owner.__module__, 0, owner.__qualname__)
 
     @property
     def place(self) -> str:
         """`file:line`."""
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     def error(self, problem: str, mend: str) -> DeclarationError:
         """The exception that tells of a mistake made here.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from nooble.retry import Retry
 
@@ -32,8 +32,8 @@ class Route:
         tags: groups for the documentation.
         deprecated: whether callers should look for another action.
         version: version of the action.
-        retry: its own policy, or that of its router or service; `None` leaves it to the settings.
-        timeout: seconds that the handler may run, from the same places; 0 sets no limit.
+        retry: its own policy or that of its router; `None` leaves it to the service and the settings.
+        timeout: seconds that the handler may run, 0 for no limit; `None` as for *retry*.
         sensitive: fields of the payload that are never shown.
     """
 
@@ -68,6 +68,8 @@ class Route:
 
 def name_of(declared: Any) -> str:
     """The name of a type for people, without its modules: `Pedido`, `list[Pedido]`, `None`."""
+    if get_origin(declared) is Annotated:
+        return name_of(get_args(declared)[0])
     if declared is NoneType:
         return "None"
     plain = declared.__qualname__ if isinstance(declared, type) and not get_args(declared) else str(declared)

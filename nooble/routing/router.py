@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Unpack
 
 from nooble.models.action_types import is_action_type
 from nooble.retry import Retry
-from nooble.routing.action import ActionFunction
+from nooble.routing.action import ActionFunction, Declared, two_handlers
 from nooble.routing.middleware import Middleware
-from nooble.routing.options import Options, checked
+from nooble.routing.options import Options, checked, expect
 from nooble.routing.origin import Origin
-from nooble.routing.route import CATCH_ALL, Route
+from nooble.routing.route import Route
 from nooble.routing.typed import FunctionDecorator
 
 
@@ -40,7 +40,7 @@ class ActionRouter:
         retry: Retry | None = None,
         timeout: float | None = None,
         tags: Sequence[str] = (),
-        middleware: Iterable[Middleware] = (),
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         caller = sys._getframe(1)
         self.origin = Origin(caller.f_code.co_filename, caller.f_lineno, f"ActionRouter({prefix!r})")
@@ -48,9 +48,10 @@ class ActionRouter:
             raise self.origin.error(
                 f"{prefix!r} cannot begin an action type", "write segments of a-z, 0-9, '_' and '-' joined by dots"
             )
-        defaults: Options = {"retry": retry, "timeout": timeout, "tags": tags}
         self.prefix = prefix
-        self._defaults = checked(defaults, self.origin)
+        self._defaults: dict[str, Any] = {"retry": retry, "timeout": timeout, "tags": tags}
+        for option, value in {**self._defaults, "middleware": middleware}.items():
+            expect(option, value, self.origin)
         self._middleware = tuple(middleware)
         self._actions: dict[str, ActionFunction[Any, Any, Any, Any]] = {}
         self._included_in: type | None = None
@@ -71,7 +72,8 @@ class ActionRouter:
             raise Origin.of(name).error("@router.action without parentheses", 'write @router.action("verb")')
 
         def declare(function: Callable[..., Any]) -> ActionFunction[Any, Any, Any, Any]:
-            return self._add(ActionFunction(function, self._full(name), self._nearest(options), self._middleware))
+            own = checked(options, Origin.of(function))
+            return self._add(ActionFunction(function, self._full(name), self._nearest(own), self._middleware))
 
         return declare
 
@@ -96,9 +98,10 @@ class ActionRouter:
     def _full(self, name: str) -> str:
         return f"{self.prefix}.{name}" if self.prefix else name
 
-    def _nearest(self, options: Options) -> dict[str, Any]:
-        own = {name: value for name, value in options.items() if value is not None}
-        return self._defaults | own | {"tags": [*self._defaults["tags"], *options.get("tags", ())]}
+    def _nearest(self, own: dict[str, Any]) -> dict[str, Any]:
+        """The options of an action, completed by those of the router where they are silent."""
+        spoken = {name: value for name, value in own.items() if name not in self._defaults or value is not None}
+        return self._defaults | spoken | {"tags": [*self._defaults["tags"], *own.get("tags", ())]}
 
     def _add(self, declared: ActionFunction[Any, Any, Any, Any]) -> ActionFunction[Any, Any, Any, Any]:
         if self._included_in is not None:

@@ -74,6 +74,11 @@ def read_signature(
     return _Reading(function, origin, owner, model).signature(is_method)
 
 
+def read_result(function: Callable[..., Any], origin: Origin, owner: type | None) -> Any:
+    """The type that a handler declares to return, as in `Signature.returns`; nothing else of it is looked at."""
+    return _Reading(function, origin, owner, None).result()
+
+
 class _Reading:
     """One signature being read."""
 
@@ -87,15 +92,15 @@ class _Reading:
         inner = inspect.unwrap(self.function)
         if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
             raise self.origin.error("is a generator, which has no one result", "return a list instead of yielding")
-        plain = inspect.signature(self.function)
-        parameters = list(plain.parameters.values())
+        parameters = list(inspect.signature(self.function).parameters.values())
         if is_method:
             self._drop_self(parameters)
-        returns = None
-        if plain.return_annotation is not _NOTHING:
-            returns = self._resolve(plain.return_annotation, "the return annotation")
         is_async = any(map(inspect.iscoroutinefunction, (self.function, inner)))
-        return Signature(tuple(self._gifts(parameters)), returns, is_async)
+        return Signature(tuple(self._gifts(parameters)), self.result(), is_async)
+
+    def result(self) -> Any:
+        annotation = inspect.signature(self.function).return_annotation
+        return None if annotation is _NOTHING else self._resolve(annotation, "the return annotation")
 
     def _drop_self(self, parameters: list[inspect.Parameter]) -> None:
         if parameters and parameters[0].kind in _VARIADIC:
@@ -111,12 +116,18 @@ class _Reading:
                 self._refuse_hidden()
             declared = self._declared(parameter, position)
             gift = self._gift(declared, position)
+            by_keyword = left_out or parameter.kind is inspect.Parameter.KEYWORD_ONLY
             if gift is None:
                 self._may_be_left_out(parameter, declared, position)
                 left_out = True
+            elif by_keyword and parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise self.origin.error(
+                    f"parameter {parameter.name!r} ({name_of(declared)}) cannot be filled: one before it is left out",
+                    "let it be given by name, or put it first",
+                )
             else:
-                by_keyword = left_out or parameter.kind is inspect.Parameter.KEYWORD_ONLY
-                yield Parameter(parameter.name, gift, declared, by_keyword)
+                kept = declared if gift == "payload" else _without_none(declared)
+                yield Parameter(parameter.name, gift, kept, by_keyword)
 
     def _declared(self, parameter: inspect.Parameter, position: int) -> Any:
         if parameter.annotation is not _NOTHING:

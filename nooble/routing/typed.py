@@ -62,7 +62,7 @@ class MethodDecorator(Protocol):
         self, method: Callable[[Self_], Coroutine[Any, Any, Result]], /
     ) -> Action[None, Result, Callable[[], Coroutine[Any, Any, Result]]]: ...
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine is a result too: the first match is meant
         self, method: Callable[Concatenate[Self_, Given, Rest], Coroutine[Any, Any, Result]], /
     ) -> Action[None, Result, Callable[Concatenate[Given, Rest], Coroutine[Any, Any, Result]]]: ...
     @overload
@@ -89,7 +89,7 @@ class FunctionDecorator(Protocol):
         self, function: Callable[[], Coroutine[Any, Any, Result]], /
     ) -> ActionFunction[None, Result, [], Coroutine[Any, Any, Result]]: ...
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine is a result too: the first match is meant
         self, function: Callable[Concatenate[GivenToFunctions, Rest], Coroutine[Any, Any, Result]], /
     ) -> ActionFunction[None, Result, Concatenate[GivenToFunctions, Rest], Coroutine[Any, Any, Result]]: ...
     @overload

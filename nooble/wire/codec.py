@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from nooble.errors import InvalidResponse, MalformedAction
+from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
 from nooble.models.ids import new_id
 from nooble.models.payloads import as_result, plain
-from nooble.wire.keys import MAX_ACTION_TYPE, is_action_type
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -39,16 +39,16 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 class Answer(msgspec.Struct, gc=False):
-    """A `DomainActionResponse` as it travels."""
+    """A `DomainActionResponse` as it travels. Only what finds its caller is checked here; the caller hears of the rest."""
 
-    success: bool
-    action_id: uuid.UUID | None = None
+    success: Any
+    action_id: Any = None
     correlation_id: uuid.UUID | None = None
-    trace_id: uuid.UUID | None = None
-    task_id: str | None = None
-    tenant_id: str | None = None
-    session_id: str | None = None
-    timestamp: datetime.datetime | None = None
+    trace_id: Any = None
+    task_id: Any = None
+    tenant_id: Any = None
+    session_id: Any = None
+    timestamp: Any = None
     data: Any = None
     error: Any = None
 
@@ -88,6 +88,7 @@ _WHERE = re.compile(r" - at `(\$[^`]*)`$")
 _OPTIONAL = {
     field.name: field.type for field in msgspec.structs.fields(Envelope) if field.name not in {"action_type", "data"}
 }
+_UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _known_types: set[str] = set()
 
 
@@ -129,7 +130,8 @@ def salvage(data: bytes | None) -> DomainAction | None:
         readable = {name: _convert(values.get(name), kind) for name, kind in _OPTIONAL.items()}
     except Exception:  # hostile bytes
         return None
-    envelope = Envelope(action_type=str(values.get("action_type"))[:MAX_ACTION_TYPE], data={}, **readable)
+    action_type = values.get("action_type")
+    envelope = Envelope(action_type[:MAX_ACTION_TYPE] if isinstance(action_type, str) else "", {}, **readable)
     return DomainAction.from_wire({**_fields_of(envelope), "metadata": envelope.metadata or {}}, data)
 
 
@@ -142,7 +144,7 @@ def encode_action(action: DomainAction, codec: Codec) -> bytes:
     extra = action.extra
     try:
         return codec.encode({**action.__dict__, **extra} if extra else action.__dict__)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except _UNENCODABLE as error:
         raise MalformedAction(f"action {action.action_type} cannot be encoded: {error}") from error
 
 
@@ -152,13 +154,13 @@ def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
     Raises:
         InvalidResponse: *result* cannot be encoded.
     """
-    if type(result) is not dict:
-        if isinstance(result, DomainActionResponse):
-            return _encode_as_returned(action, result, codec)
-        result = as_result(result)
     try:
+        if type(result) is not dict:
+            if isinstance(result, DomainActionResponse):
+                return _encode_as_returned(action, result, codec)
+            result = as_result(result)
         return codec.encode(_answer(action, True, result, None))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except _UNENCODABLE as error:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
 
@@ -166,7 +168,7 @@ def encode_failure(action: DomainAction, detail: ErrorDetail, codec: Codec) -> b
     """The answer that *action* could not be done; details that cannot be encoded are left out, the answer is not."""
     try:
         return codec.encode(_answer(action, False, None, detail.__dict__))
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except _UNENCODABLE:
         told = {**detail.__dict__, "details": {}, "message": detail.message.encode("utf-8", "replace").decode()}
         return codec.encode(_answer(action, False, None, told))
 
@@ -179,24 +181,25 @@ def encode_callback(action: DomainAction, result: Any, origin_service: str, code
     """
     if isinstance(result, DomainActionResponse):
         result = result.data or {}
-    envelope = Envelope(
-        action_type=action.callback_action_type or "",
-        data=as_result(result),
-        action_id=new_id(),
-        timestamp=_now(_UTC),
-        tenant_id=action.tenant_id,
-        session_id=action.session_id,
-        task_id=action.task_id,
-        user_id=action.user_id,
-        agent_id=action.agent_id,
-        origin_service=origin_service,
-        correlation_id=action.correlation_id or action.action_id,
-        trace_id=action.trace_id,
-        metadata={},
-    )
     try:
-        return codec.encode(envelope)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return codec.encode(
+            Envelope(
+                action_type=action.callback_action_type or "",
+                data=as_result(result),
+                action_id=new_id(),
+                timestamp=_now(_UTC),
+                tenant_id=action.tenant_id,
+                session_id=action.session_id,
+                task_id=action.task_id,
+                user_id=action.user_id,
+                agent_id=action.agent_id,
+                origin_service=origin_service,
+                correlation_id=action.correlation_id or action.action_id,
+                trace_id=action.trace_id,
+                metadata={},
+            )
+        )
+    except _UNENCODABLE as error:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
 
@@ -241,10 +244,8 @@ def _answer(action: DomainAction, success: bool, data: Any, error: Any) -> Answe
 
 def _encode_as_returned(action: DomainAction, response: DomainActionResponse, codec: Codec) -> bytes:
     error = response.error.model_dump(mode="json") if response.error is not None else None
-    try:
-        return codec.encode(_answer(action, response.success, response.data, error))
-    except (TypeError, ValueError, OverflowError, RecursionError) as fault:
-        raise InvalidResponse(f"the answer returned by {action.action_type} cannot be encoded: {fault}") from fault
+    answer = _fields_of(_answer(action, response.success, response.data, error))
+    return codec.encode({**(response.model_extra or {}), **answer})
 
 
 def _learn(action_type: str) -> None:

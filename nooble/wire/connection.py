@@ -17,7 +17,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from nooble.errors import ConfigurationFault, ReplyLost, ServerUnavailable
+from nooble.errors import ConfigurationFault, ReplyLost, ServerFault, ServerUnavailable
 from nooble.wire.faults import ERROR_REPLIES, FOREIGN_ERRORS, fault
 
 Command = Sequence[Any]
@@ -120,6 +120,7 @@ class _Base:
         self._address = address
         self._loop = asyncio.get_running_loop()
         self._slots: deque[Slot] = deque()
+        self._heard = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
 
     def _slot(self, count: int, timeout: float) -> Slot:
@@ -132,11 +133,11 @@ class _Base:
         return slot
 
     def _watch(self) -> None:
-        """One timer for all commands: looks at the oldest unanswered one."""
+        """One timer for all commands: looks at the oldest unanswered one. A reply that is still arriving is not late."""
         self._watchdog = None
         if self.closed is not None or not self._slots:
             return
-        left = self._slots[0].due - self._loop.time()
+        left = max(self._slots[0].due, self._heard + COMMAND_TIMEOUT) - self._loop.time()
         if left <= 0:
             self._lost(TimeoutError("no reply in time, the link seems dead"))
         else:
@@ -202,6 +203,7 @@ class DirectConnection(_Base, asyncio.Protocol):
     # asyncio.Protocol
     def data_received(self, data: bytes) -> None:
         reader, slots = self._reader, self._slots
+        self._heard = self._loop.time()
         reader.feed(data)
         try:
             while (reply := reader.gets()) is not _NEED_MORE:
@@ -232,6 +234,7 @@ class PlainConnection(_Base):
 
     def __init__(self, link: Any, address: str) -> None:
         super().__init__(link, address)
+        link.socket_timeout = None  # the watchdog's part: the library would give up a read that blocks for longer
         self._queue: asyncio.Queue[tuple[bytes, Slot]] = asyncio.Queue()
         self._pump = self._loop.create_task(self._work())
 
@@ -253,8 +256,10 @@ class PlainConnection(_Base):
                 self._slots.popleft()
                 if not slot.future.done():
                     slot.future.set_result(slot.replies)
-        except FOREIGN_ERRORS as error:
+        except Exception as error:  # of the library; whatever it is, nothing can be read in order any more
             self._lost(error)
+        finally:
+            await self._link.disconnect(nowait=True)
 
     async def _read(self) -> Any:
         try:
@@ -268,8 +273,7 @@ class PlainConnection(_Base):
 
     async def close(self) -> None:
         await super().close()
-        await asyncio.gather(self._pump, return_exceptions=True)
-        await self._link.disconnect(nowait=True)
+        await asyncio.wait({self._pump})
 
 
 class Link:
@@ -282,10 +286,10 @@ class Link:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._connection: Connection | None = None
-        self._opening = asyncio.Lock()
         self.opened = 0
         self.bare_scripts = False
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[Connection | ServerFault] | None = None
 
     @property
     def up(self) -> bool:
@@ -293,7 +297,7 @@ class Link:
         return self._connection is not None and self._connection.closed is None
 
     async def connection(self) -> Connection:
-        """The standing connection, or a new one.
+        """The standing connection, or a new one. All who wait for a new one wait for the same attempt.
 
         Raises:
             ServerUnavailable, ServerRefused: there is none to be had.
@@ -301,12 +305,24 @@ class Link:
         held = self._connection
         if held is not None and held.closed is None:
             return held
-        async with self._opening:
-            if not self.up:
-                self._connection = await self.endpoint.connect()
-                self.opened += 1
-            assert self._connection is not None
-            return self._connection
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open(), name="nooble-connecting")
+        opening = self._opening
+        await asyncio.wait({opening})
+        if opening.cancelled():
+            raise ServerUnavailable(f"the link to {self.endpoint.address} was closed while it was being opened")
+        made = opening.result()
+        if isinstance(made, ServerFault):
+            raise type(made)(made.message) from made  # each who waits gets an error of its own
+        return made
+
+    async def _open(self) -> Connection | ServerFault:
+        try:
+            self._connection = await self.endpoint.connect()
+        except ServerFault as fault:
+            return fault
+        self.opened += 1
+        return self._connection
 
     async def execute(self, *command: Any, timeout: float = COMMAND_TIMEOUT) -> Any:
         """Send one command and await its reply.
@@ -328,6 +344,9 @@ class Link:
 
     async def close(self) -> None:
         """Close what stands; a later use opens it again."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
         if self._connection is not None:
             await self._connection.close()
             self._connection = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 
-from nooble.errors import NoobleError
+from nooble.errors import NoobleError, code_of
 from nooble.wire.delivery import DATA, Delivery
 
 _MOST_TEXT = 4_000
@@ -28,7 +28,7 @@ def dead_letter(
         max_payload_bytes: largest size that is kept whole.
     """
     fields: list[str | bytes] = [
-        *("reason", error.error_code if isinstance(error, NoobleError) else "HANDLER_ERROR"),
+        *("reason", code_of(error)),
         *("error", _cut(f"{type(error).__name__}: {error}")),
         *("traceback", _traceback(error)),
         *("attempts", str(attempts)),

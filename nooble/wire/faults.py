@@ -26,6 +26,7 @@ _BY_CODE: dict[str, type[ServerFault]] = {
     "NOPERM": ServerRefused,
     "WRONGPASS": ServerRefused,
     "WRONGTYPE": ServerRefused,
+    "DENIED": ServerRefused,
     # known, and mended by the wire itself
     "NOGROUP": GroupMissing,
     "UNBLOCKED": GroupMissing,
@@ -41,11 +42,16 @@ _BY_CLASS: tuple[tuple[type[Exception], type[ServerFault]], ...] = (
     (redis_errors.BusyLoadingError, ServerUnavailable),
     (redis_errors.ReadOnlyError, ServerUnavailable),
     (redis_errors.OutOfMemoryError, ServerUnavailable),
+    (redis_errors.ClusterDownError, ServerUnavailable),
+    (redis_errors.TryAgainError, ServerUnavailable),
     (redis_errors.ConnectionError, ServerUnavailable),
     (redis_errors.TimeoutError, ServerUnavailable),
     (asyncio.TimeoutError, ServerUnavailable),
     (OSError, ServerUnavailable),
 )
+
+# what a script has no permission for comes without a code word; Valkey's words, and those of Redis 7
+_NOT_ALLOWED = ("ACL failure in script", "The user executing the script can't")
 
 ERROR_REPLIES = (hiredis.ReplyError, redis_errors.ResponseError)
 """What an error looks like when it comes as a reply: a value, not raised."""
@@ -53,17 +59,23 @@ FOREIGN_ERRORS = (redis_errors.RedisError, hiredis.HiredisError, OSError, asynci
 """What opening or using a connection of the Redis library can raise."""
 
 
-def fault(error: BaseException, where: str = "") -> ServerFault:
+def fault(error: BaseException | bytes, where: str = "") -> ServerFault:
     """*error*, which a server or the Redis library has made, as an error of nooble.
 
     Args:
-        error: an error reply, or an exception of the library.
+        error: an error reply, its text as a script hands it on, or an exception of the library.
         where: address of the server, for the message.
     """
     if isinstance(error, ServerFault):
         return error
+    if isinstance(error, bytes):
+        error = hiredis.ReplyError(error.decode("utf-8", "replace"))
+    if isinstance(error.__cause__, redis_errors.RedisError):  # what a server says while a socket connects comes wrapped
+        error = error.__cause__
     text = str(error) or type(error).__name__
     kind = _BY_CODE.get(text.partition(" ")[0])
+    if kind is None and any(words in text for words in _NOT_ALLOWED):
+        kind = ServerRefused
     if kind is None:
         kind = next((ours for theirs, ours in _BY_CLASS if isinstance(error, theirs)), ServerFault)
     made = kind(f"{text} ({where})" if where and where not in text else text)

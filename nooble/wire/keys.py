@@ -10,18 +10,12 @@ import secrets
 from collections.abc import Mapping
 
 from nooble.errors import ForbiddenCallback, QueueManagerError
+from nooble.models.action_types import is_action_type
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _CONTEXT = re.compile(r"[A-Za-z0-9_.:@-]{1,300}")
-_ACTION_TYPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _QUEUES = frozenset({"responses", "callbacks"})
-MAX_ACTION_TYPE = 200
 MAX_QUEUE_NAME = 640
-
-
-def is_action_type(text: str) -> bool:
-    """Whether *text* is dotted, of two segments or more, in lower case: `[a-z0-9_-]`."""
-    return len(text) <= MAX_ACTION_TYPE and _ACTION_TYPE.fullmatch(text) is not None
 
 
 class QueueManager:

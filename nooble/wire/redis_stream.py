@@ -13,7 +13,7 @@ from nooble.wire.connection import COMMAND_TIMEOUT, Endpoint, Link
 from nooble.wire.delivery import Delivery, deliveries_of, read_fields
 from nooble.wire.faults import ERROR_REPLIES, fault
 from nooble.wire.keys import QueueManager, lua_literal
-from nooble.wire.scripts import CLAIM, COMMIT, FORGET, MOVE_RETRIES, RENEW
+from nooble.wire.scripts import ABANDONED, CLAIM, COMMIT, FORGET, MOVE_RETRIES, RENEW
 
 OWN, POST, RETRY = b"own", b"post", b"retry"
 _SPARE_ROWS = 16
@@ -152,6 +152,12 @@ class ActionStream:
         self._order += len(made)
         return made
 
+    async def abandoned(self, lease_ms: int) -> bool:
+        """Whether another of this framework's consumers has entries that it has not renewed for *lease_ms*."""
+        return bool(
+            await ABANDONED.run(self.work, self.stream, self.group, self.consumer, self._pattern, lease_ms)
+        )
+
     async def claim(self, room: int, lease_ms: int) -> tuple[list[Delivery], list[bytes]]:
         """Take over at most *room* entries of this framework's consumers that have not renewed them for *lease_ms*.
 
@@ -173,8 +179,9 @@ class ActionStream:
         entries = await self.work.pipeline([(b"XRANGE", self.stream, entry_id, entry_id) for entry_id, _ in strays])
         found = []
         for (entry_id, count), entry in zip(strays, entries, strict=True):
-            fields = entry[0][1] if entry and not isinstance(entry, ERROR_REPLIES) else None
-            found.append(_claimed(entry_id, fields, count))
+            if isinstance(entry, ERROR_REPLIES):
+                raise fault(entry)
+            found.append(_claimed(entry_id, entry[0][1] if entry else None, count))
         return found
 
     # ── ending ──
@@ -230,7 +237,7 @@ class ActionStream:
         """
         moved, wait, error = await MOVE_RETRIES.run(self.work, self.retry_set, self.stream, limit, offset_ms)
         if error:
-            raise fault(ServerFault(_text(error)))
+            raise fault(error)
         return moved, None if wait < 0 else wait / 1000
 
     async def trim_dead_letters(self, max_length: int, ttl_ms: int, clock_ms: int) -> int:

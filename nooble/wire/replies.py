@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from typing import Any
 
-from nooble.errors import MalformedAction, ServerFault
+from nooble.errors import MalformedAction, ReplyLost, ServerFault, ServerRefused
 from nooble.wire.codec import Answer, decode_answer
 from nooble.wire.connection import COMMAND_TIMEOUT, Endpoint, Link
 from nooble.wire.faults import ERROR_REPLIES, fault
@@ -41,6 +41,7 @@ class Inbox:
         self._waiting: dict[uuid.UUID | None, asyncio.Future[Answer]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._handed_over = 0
+        self._last: set[uuid.UUID | None] = set()
 
     def expect(self, correlation_id: uuid.UUID) -> asyncio.Future[Answer]:
         """A future of the answer with *correlation_id*. Whoever gives up waiting calls `forget`.
@@ -64,10 +65,11 @@ class Inbox:
         return len(self._waiting)
 
     async def close(self) -> None:
-        """End the reader. Who still waits goes on waiting until its own time is over."""
+        """End the reader. Who still waits is told that the answer is lost."""
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        self._give_up(ReplyLost, "the client was closed while an answer was awaited")
         await self._link.close()
 
     async def _read(self) -> None:
@@ -82,9 +84,20 @@ class Inbox:
                 else:
                     await self._remove_last()
                 pause = 0.05
+            except ServerRefused as fault:
+                self._handed_over = 0
+                self._give_up(ServerRefused, f"answers cannot be read from {self.queue}: {fault}")
             except ServerFault:
+                self._handed_over = 0  # whether they were removed is not known, and other answers must not be
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _give_up(self, kind: type[ServerFault], message: str) -> None:
+        while self._waiting:
+            _, future = self._waiting.popitem()
+            if not future.done():
+                future.set_exception(kind(message))
+                future.exception()  # whoever awaits it hears of it; nobody else needs to
 
     async def _next_batch(self) -> list[bytes]:
         wait = (b"BLMOVE", self.queue, self.queue, b"RIGHT", b"RIGHT", _BLOCK)
@@ -101,17 +114,20 @@ class Inbox:
         return items
 
     def _hand_over(self, items: list[bytes]) -> None:
+        known, self._last = self._last, set()
         for raw in reversed(items):  # the oldest is last
             try:
                 answer = decode_answer(raw)
             except MalformedAction:
                 self.unreadable += 1
                 continue
+            self._last.add(answer.correlation_id)
             future = self._waiting.pop(answer.correlation_id, None)
-            if future is None:
+            if future is not None:
+                if not future.done():
+                    future.set_result(answer)
+            elif answer.correlation_id not in known:  # else it was handed over, and its removal was lost
                 self.late += 1
-            elif not future.done():
-                future.set_result(answer)
 
     async def _remove_last(self) -> None:
         """The last batch was handed over and nobody waits: without this it would lie there for its lifetime."""

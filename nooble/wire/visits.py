@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from nooble.errors import ServerFault
 from nooble.wire.connection import Link
 from nooble.wire.faults import ERROR_REPLIES
 
+_PATIENCE = 1.0
+_NEVER_SERVED = ("NOGROUP", "ERR no such key", "no such key")  # the last is the library's way of saying it
+
 
 async def describe_stream(link: Link, stream: str, group: str) -> str:
-    """Whether anybody serves *stream*: one round trip, and never an error."""
+    """Whether anybody serves *stream*: one round trip of a second at most, and never an error."""
     try:
-        length, consumers = await link.pipeline(
-            [(b"XLEN", stream), (b"XINFO", b"CONSUMERS", stream, group)], timeout=1.0
-        )
-    except ServerFault as error:
-        return f"the server could not be asked why ({error})"
+        async with asyncio.timeout(_PATIENCE):
+            length, consumers = await link.pipeline([(b"XLEN", stream), (b"XINFO", b"CONSUMERS", stream, group)])
+    except (ServerFault, TimeoutError) as error:
+        return _unknown(str(error) or f"no reply within {_PATIENCE:g} s")
     if isinstance(length, ERROR_REPLIES):
-        return f"the server could not be asked why ({length})"
+        return _unknown(str(length))
     waiting = f"{length} in the stream {stream}"
     if isinstance(consumers, ERROR_REPLIES):
+        if not str(consumers).startswith(_NEVER_SERVED):
+            return _unknown(str(consumers))
         return f"nobody has ever served it ({waiting}); is a worker running, on this server and in this environment?"
     rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
     if not rows:
@@ -28,6 +33,10 @@ async def describe_stream(link: Link, stream: str, group: str) -> str:
     idle = min(int(row[b"idle"]) for row in rows) / 1000
     busy = sum(int(row[b"pending"]) for row in rows)
     return f"{_count(len(rows), 'worker')} known, last heard of {idle:.1f} s ago, {busy} at work ({waiting})"
+
+
+def _unknown(why: str) -> str:
+    return f"the server could not be asked why ({why})"
 
 
 def _count(number: int, noun: Any) -> str:

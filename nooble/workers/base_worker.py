@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
 
 from nooble.clients.base_redis_client import BaseRedisClient, queue_manager_of
 from nooble.config import CommonAppSettings
@@ -15,16 +15,16 @@ from nooble.errors import ConfigurationFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
-from nooble.models.context import current_context
+from nooble.models.context import current_context, find_context
 from nooble.observability.logging import log_events
-from nooble.retry import Retry
 from nooble.routing.middleware import Middleware, chain
 from nooble.wire.connection import Endpoint
 from nooble.wire.redis_stream import ActionStream, Standing
 from nooble.workers.clock import ServerClock
 from nooble.workers.engine import Engine
 from nooble.workers.execution import Execution, Handle
-from nooble.workers.judgement import Terms
+from nooble.workers.life import Life
+from nooble.workers.terms import NearestTerms
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -48,7 +48,6 @@ class BaseWorker(ABC):
         action_stream_name, consumer_group_name: where it reads.
         consumer_name: its own name; new at every start, so that an old run can never commit as a new one.
         events: subscribe here to learn what happens.
-
         middleware: runs around every action, outside that of the service; set it on the class or the instance.
 
     Raises:
@@ -82,13 +81,9 @@ class BaseWorker(ABC):
         self._suffix = consumer_id_suffix or f"{socket.gethostname()}-{os.getpid()}"
         self._endpoint = Endpoint(async_redis_conn)
         self._clock = ServerClock()
-        self._terms: dict[str, Terms] = {}
-        self._default_terms = terms_in(app_settings)
-        self._task: asyncio.Task[None] | None = None
         self._engine: Engine | None = None
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._ended.set()
+        self._has_lived = False
+        self._life = Life(self._live, f"nooble-{self.service_name}", self._tell_failure)
         log = get_logger(app_settings.log_level, service=self.service_name)
         self._logger = log.bind()
         self._open_stream()
@@ -124,35 +119,39 @@ class BaseWorker(ABC):
             ServerRefused: the server refuses for a reason that a person must mend.
             RuntimeError: it is running already.
         """
-        if not self._ended.is_set():
-            raise RuntimeError(f"{self.consumer_name} is running already; make one worker for each that is to run")
-        self._ended.clear()
-        if self._engine is not None:
-            self._open_stream()
-        try:
-            await self.initialize()
-            if not self._stopping.is_set():
-                await self._process_action_loop()
-        finally:
-            await self._close()
+        await self._life.run()
 
     async def start(self) -> None:
-        """Run in the background. `stop` ends it."""
-        if self._task is None or self._task.done():
-            self._stopping.clear()
-            self._task = asyncio.create_task(self.run(), name=f"nooble-{self.service_name}")
+        """Run in the background. `stop` ends it; an error that ends it is logged."""
+        self._life.start()
 
     async def stop(self) -> None:
-        """Stop reading, finish what runs within the grace, hand back the rest. Safe at any time and any number of times."""
-        self._stopping.set()
-        engine, current = self._engine, asyncio.current_task()
-        if current is self._task or (engine is not None and current in engine.executing):
-            return  # a handler asks: it cannot wait for its own end
-        if self._task is not None:
-            await asyncio.wait({self._task})
-            self._task = None
-        await self._ended.wait()
-        self._stopping.clear()  # there was nothing to stop: a later run must not take it for itself
+        """Stop reading, finish what runs within the grace, hand back the rest. Safe at any time and any number of times.
+
+        Returns when that is done; at once if a handler of this worker asks, as it cannot wait for its own end.
+        """
+        asked_by_handler = self._engine is not None and self._engine.executes(find_context())
+        await self._life.end(wait=not asked_by_handler)
+        if not self._life.going_on:
+            await self._close()  # what `initialize` has opened, if that was all
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _live(self) -> None:
+        if self._has_lived:
+            self._open_stream()
+        self._has_lived = True
+        try:
+            await self.initialize()
+            await self._process_action_loop()
+        finally:
+            await self._close()
+            self._logger.info("worker_stopped")
 
     async def _ensure_consumer_group_exists(self) -> None:
         """Create stream and group if they are not there; waits for a server that is away."""
@@ -165,7 +164,7 @@ class BaseWorker(ABC):
         if standing.history:
             engine.remember(standing.last_delivered)
         self._introduce(standing)
-        await engine.run(self._stopping)
+        await engine.run()
 
     # ── putting together ──
     def _open_stream(self) -> None:
@@ -186,7 +185,7 @@ class BaseWorker(ABC):
                 service_name=self.service_name,
                 keys=self.queue_manager,
                 handle=self._handle_in_layers(),
-                terms_of=self._terms_of,
+                terms_of=NearestTerms(self.service, settings),
                 reach=self.redis_client,
                 clock=self._clock,
                 max_deliveries=settings.worker_max_deliveries,
@@ -199,23 +198,6 @@ class BaseWorker(ABC):
             )
         return self._engine
 
-    def _terms_of(self, action_type: str) -> Terms:
-        """What holds for *action_type*: the nearest of action, service and settings."""
-        terms = self._terms.get(action_type)
-        if terms is not None:
-            return terms
-        find_route = getattr(self.service, "find_route", None)
-        route = find_route(action_type) if find_route is not None else None
-        if route is None or route.action_type != action_type:  # types come from outside: only declared ones are kept
-            return self._default_terms
-        default = self._default_terms
-        terms = self._terms[action_type] = Terms(
-            retry=route.retry or default.retry,
-            own_retry=route.retry,
-            timeout=default.timeout if route.timeout is None else route.timeout,
-        )
-        return terms
-
     def _handle_in_layers(self) -> Handle:
         """`_handle_action`, inside the worker's middleware."""
         if not self.middleware:
@@ -224,15 +206,16 @@ class BaseWorker(ABC):
         return lambda action: through(action, current_context())
 
     async def _close(self) -> None:
-        try:
+        """Let go of everything, whatever goes wrong with any of it."""
+        async with AsyncExitStack() as last:
+            last.push_async_callback(self.redis_client.close)
+            last.push_async_callback(self._stream.close)
             if self._service_started:
                 self._service_started = False
-                await getattr(self.service, "shutdown_once", _nothing)()
-            await self._stream.close()
-            await self.redis_client.close()
-        finally:
-            self._stopping.clear()
-            self._ended.set()
+                last.push_async_callback(getattr(self.service, "shutdown_once", _nothing))
+
+    def _tell_failure(self, error: BaseException) -> None:
+        self._logger.error("worker_failed", exc_info=error)
 
     def _introduce(self, standing: Standing) -> None:
         """Say what was found, and what of it is left alone."""
@@ -251,18 +234,8 @@ class BaseWorker(ABC):
             )
 
     def __repr__(self) -> str:
-        state = "stopped" if self._ended.is_set() else repr(self._engine)
+        state = repr(self._engine) if self._life.going_on else "stopped"
         return f"<{type(self).__name__} {self.consumer_name} {state}>"
-
-
-def terms_in(settings: CommonAppSettings) -> Terms:
-    """What *settings* say for actions that say nothing themselves."""
-    retry = Retry(
-        attempts=settings.retry_attempts,
-        backoff=settings.retry_backoff_seconds,
-        max_delay=settings.retry_max_delay_seconds,
-    )
-    return Terms(retry, None, settings.action_timeout_seconds)
 
 
 async def _nothing() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
+from nooble.errors import GroupMissing, ServerUnavailable
 from nooble.events import DataLost, Reclaimed, Teller
 from nooble.models.outcomes import Released
+from nooble.wire.delivery import Delivery
 from nooble.wire.redis_stream import ActionStream
 from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.outage import Patience
 from nooble.workers.pace import Pace
 
 _STALLED = 0.5
+"""Seconds within which what lies ready must be started; others may have it otherwise."""
 _MOST_UNSETTLED = 512
 
 
@@ -52,74 +56,72 @@ class Consumer:
         self._block_ms = block_ms
         self._lease = lease
         self._next_claim = 0.0
-        self._links = 0
+        self._outages = 0
         self._cut_off = False
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
             room = await self._room()
-            if time.monotonic() >= self._next_claim and await self._claim():
+            if self._claim_is_due() and await self._claim():
                 continue
-            await self._read(room)
+            self._flight.add(await self._patience.persist(partial(self._take, room)))
 
     # ── reading ──
-    async def _read(self, room: int) -> None:
-        until_claim = max(1, int((self._next_claim - time.monotonic()) * 1000))
-        block_ms = min(self._block_ms, until_claim)
-        if self._cut_off:
-            await self._recover_unseen()
+    async def _take(self, room: int) -> list[Delivery]:
+        """Fresh entries, at most *room*; or those that were given to us without our hearing of it."""
+        if self._cut_off and (strays := await self._stream.unseen(delivery.entry_id for delivery in self._flight)):
+            return strays
         self._cut_off = True  # until the reply is here, entries may be ours without our knowing
-        deliveries = await self._patience.persist(lambda: self._stream.read(room, block_ms))
-        self._cut_off = self._links not in (0, self._stream.reader.opened)
-        if self._links != self._stream.reader.opened:
-            self._links = self._stream.reader.opened
-            self._postpone_claim()
-        if deliveries:
-            self._flight.add(deliveries)
-
-    async def _recover_unseen(self) -> None:
-        """A read that was cut off may have been given entries that we never saw; the pending list knows."""
-        strays = await self._patience.persist(lambda: self._stream.unseen(d.entry_id for d in self._flight))
+        until_claim = max(1, int((self._next_claim - time.monotonic()) * 1000))
+        deliveries = await self._stream.read(room, min(self._block_ms, until_claim))
         self._cut_off = False
-        if strays:
-            self._flight.add(strays)
-
-    def _postpone_claim(self) -> None:
-        """Idle times run on while the server is away: living workers get a lease to renew theirs."""
-        if self._patience.outages:
-            self._next_claim = time.monotonic() + self._lease
+        return deliveries
 
     # ── claiming ──
+    def _claim_is_due(self) -> bool:
+        """Idle times run on while the server is away: living workers get a lease to renew theirs."""
+        now = time.monotonic()
+        if self._patience.outages > self._outages:
+            self._outages = self._patience.outages
+            self._next_claim = now + self._lease
+        return now >= self._next_claim
+
     async def _claim(self) -> bool:
         """Take over one entry that a silent consumer left. Returns whether there was one.
 
-        One at a time, and alone: taking an entry over raises its delivery count, and a crash must blame nobody else.
-        Handlers that take longer than half a lease are not waited for; then it runs beside them.
+        One at a time, and while nothing unproven is at work: taking an entry over raises its delivery count, and a
+        crash must blame nobody else.
         """
-        alone = await self._all_ended(self._lease / 2)
         lease_ms = int(self._lease * 1000)
-        taken, gone = await self._patience.persist(lambda: self._stream.claim(1, lease_ms))
+        try:
+            if await self._stream.abandoned(lease_ms):
+                await self._quiet()
+                self._cut_off = True
+                taken, gone = await self._stream.claim(1, lease_ms)
+                self._cut_off = False
+                self._tell(taken, gone)
+                self._flight.add(taken)
+                if taken:
+                    return True
+        except (ServerUnavailable, GroupMissing):
+            pass  # the read that follows waits it out
+        self._next_claim = time.monotonic() + self._lease * random.uniform(0.25, 0.5)
+        return False
+
+    async def _quiet(self) -> None:
+        """Wait until all that is at work has ended or proved harmless; what has not started yet is for others."""
+        flight = self._flight
+        self._hand_back(flight.take_unstarted())
+        while (seconds := flight.unproven(time.monotonic())) > 0:
+            await flight.space.wait(seconds)
+
+    def _tell(self, taken: list[Delivery], gone: list[bytes]) -> None:
         if gone:
             ids = ", ".join(entry_id.decode() for entry_id in gone)
             self._teller.tell(DataLost, message=f"deleted from the stream while pending: {ids}")
-        if not taken:
-            self._next_claim = time.monotonic() + self._lease * random.uniform(0.25, 0.5)
-            return False
         for delivery in taken:
             self._teller.tell(Reclaimed, entry_id=delivery.entry_id.decode(), deliveries=delivery.deliveries)
-        self._flight.add(taken, alone=alone)
-        return True
-
-    async def _all_ended(self, timeout: float) -> bool:
-        """Wait until nothing is ready or at work, at most *timeout* seconds. Returns whether it is so."""
-        flight, until = self._flight, time.monotonic() + timeout
-        flight.low = 0
-        while flight.ready or flight.suspects or flight.running:
-            if (left := until - time.monotonic()) <= 0:
-                return False
-            await flight.space.wait(left)
-        return True
 
     # ── room ──
     async def _room(self) -> int:
@@ -130,15 +132,23 @@ class Consumer:
             flight.low = ahead // 2  # refilled at half: reads stay large and overlap the handlers
             if ready <= flight.low and (room := idle + ahead - ready) > 0 and self._may_take():
                 return room
-            taken = flight.taken
-            if not await flight.space.wait(_STALLED) and flight.ready and flight.taken == taken:
-                self._hand_back()
+            started = flight.taken
+            if not await flight.space.wait(_STALLED):
+                self._share(stalled=flight.taken == started)
 
     def _may_take(self) -> bool:
-        return self._flight.unsettled < _MOST_UNSETTLED and not self._flight.alone(time.monotonic())
+        return self._flight.unsettled < _MOST_UNSETTLED and not self._flight.on_trial(time.monotonic())
 
-    def _hand_back(self) -> None:
-        """Everybody here is busy for long: others may start what lies ready."""
-        self._pace.stalled(_STALLED)
-        for delivery in self._flight.take_unstarted():
+    def _share(self, *, stalled: bool) -> None:
+        """Hand back what cannot be started soon, so that others start it."""
+        if len(self._flight.running) < self._concurrency:
+            return  # what waits here waits to be alone, and nobody could start it sooner
+        if stalled:
+            self._pace.stalled(_STALLED)
+            self._hand_back(self._flight.take_unstarted())
+        else:
+            self._hand_back(self._flight.take_excess(self._pace.startable(_STALLED)))
+
+    def _hand_back(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
             self._flight.finish(Run(delivery), Released())

@@ -11,7 +11,9 @@ from typing import Any
 from nooble.config import CommonAppSettings
 from nooble.errors import ServerFault
 from nooble.events import DataLost, Teller
+from nooble.models.context import ActionContext
 from nooble.models.outcomes import Released
+from nooble.wire.delivery import Delivery
 from nooble.wire.redis_stream import ActionStream
 from nooble.workers.clock import ServerClock
 from nooble.workers.consumer import Consumer
@@ -50,12 +52,13 @@ class Engine:
         settings: CommonAppSettings,
     ) -> None:
         self.stream = stream
-        self.flight = flight = InFlight(solitude=settings.worker_lease_seconds / 2)
+        self.flight = flight = InFlight(trial=settings.worker_lease_seconds / 2)
         self.patience = patience = Patience(teller, self._restore_group)
         self._teller = teller
         self._grace = settings.worker_grace_seconds
         self._concurrency = settings.worker_concurrency
         self._resume_at = b"0"
+        self._grace_ends = 0.0
         pace = Pace(settings.worker_concurrency, settings.worker_read_ahead)
         shared: dict[str, Any] = {"stream": stream, "flight": flight, "patience": patience}
         self._consumer = Consumer(
@@ -78,82 +81,107 @@ class Engine:
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    @property
-    def executing(self) -> set[asyncio.Task[None]]:
-        """The tasks in which handlers run."""
-        return self._executors.tasks
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Work until *stopping* is set or this is cancelled; then come to rest: nothing that was taken is lost.
+    async def run(self) -> None:
+        """Work until cancelled; then come to rest: nothing that was taken is lost. Cancelling again ends the grace.
 
         Raises:
             ServerRefused: the server refuses what a person must mend.
         """
         await self._lease.renew()  # sets the clock before the first deadline is looked at
+        self._executors.owner = asyncio.current_task()
         self._start("reader", self._consumer.run())
         self._start("settler", self._settlement.run())
         self._start("lease", self._lease.run())
         self._start("upkeep", self._upkeep.run())
-        self._start("timeouts", self._executors.watch())
+        self._start("watch", self._executors.watch())
         for slot in range(self._concurrency):
             self._start(f"executor-{slot}", self._executors.run(slot))
-        stop = asyncio.create_task(stopping.wait())
         try:
-            done, _ = await asyncio.wait({stop, *self._tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            try:
-                await self._rest()
-            finally:
-                await _end([stop, *self._tasks.values()])
-                await self.stream.close()
-        for task in done - {stop}:
-            task.result()  # a loop has failed: its error is the worker's
+            await self._come_to_rest()
+            self._raise_failure()
+
+    def executes(self, context: ActionContext | None) -> bool:
+        """Whether *context* is that of a handler that runs here now."""
+        return context is not None and any(run.context is context for run in self.flight.running.values())
 
     def remember(self, last_delivered: bytes) -> None:
         """The stream has a history that must not run again: a group that has to be made anew begins here."""
         self._resume_at = last_delivered
 
     # ── coming to rest ──
+    async def _come_to_rest(self) -> None:
+        """In a task of its own, so that another cancellation cannot leave things half done."""
+        self._grace_ends = time.monotonic() + self._grace
+        rest = asyncio.create_task(self._rest(), name="nooble-rest")
+        cancelled: asyncio.CancelledError | None = None
+        while not rest.done():
+            try:
+                await asyncio.wait({rest})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self._grace_ends = time.monotonic()
+                self.flight.space.ring()
+        rest.result()
+        if cancelled is not None:
+            raise cancelled
+
     async def _rest(self) -> None:
-        """Stop reading, hand back what has not started, let handlers finish within the grace, write what there is to say."""
-        until = time.monotonic() + self._grace
-        await _end([self._tasks["reader"]])
-        await self.stream.reader.close()
-        await self._hand_back_unseen()
-        for delivery in self.flight.take_unstarted():
-            self.flight.finish(Run(delivery), Released())
-        await self._handlers_end(until - time.monotonic())
-        for run in list(self.flight.running.values()):
-            run.cancel("stop")
-        await self._handlers_end(_LAST_WORDS)
-        await _end(task for name, task in self._tasks.items() if name.startswith("executor"))
-        await self._all_settled(max(until - time.monotonic(), 0) + _LAST_WORDS)
+        """Stop reading, hand back what has not started, let handlers finish within the grace, write what there is to
+        say."""
+        try:
+            await _end([self._tasks["reader"]])
+            await self.stream.reader.close()
+            await self._hand_back_unseen()
+            self._release(self.flight.take_unstarted())
+            await self._handlers_end()
+            for run in list(self.flight.running.values()):
+                run.cancel("stop")
+            self._grace_ends = max(self._grace_ends, time.monotonic() + _LAST_WORDS)
+            await self._handlers_end()
+        finally:
+            await _end(self._tasks.values())
+            await self._say_last_words()
+            await self.stream.close()
+
+    async def _handlers_end(self) -> None:
+        while self.flight.running and (left := self._grace_ends - time.monotonic()) > 0:
+            await self.flight.space.wait(left)
 
     async def _hand_back_unseen(self) -> None:
         """The read that was cut off may have been given entries."""
         try:
             async with asyncio.timeout(_LAST_WORDS):
-                for delivery in await self.stream.unseen(delivery.entry_id for delivery in self.flight):
-                    self.flight.finish(Run(delivery), Released())
+                self._release(await self.stream.unseen(delivery.entry_id for delivery in self.flight))
         except (ServerFault, TimeoutError):
             return  # they stay pending and are taken over a lease later
 
-    async def _handlers_end(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        self.flight.low = 0
-        while self.flight.running and (left := until - time.monotonic()) > 0:
-            await self.flight.space.wait(left)
+    def _release(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self.flight.finish(Run(delivery), Released())
 
-    async def _all_settled(self, seconds: float) -> None:
+    async def _say_last_words(self) -> None:
+        """Write what has an outcome, and leave the group."""
         try:
-            async with asyncio.timeout(seconds):
-                while not self.flight.settled() and not self._tasks["settler"].done():
-                    await self.flight.space.wait(0.1)
-                await self.stream.leave()
+            async with asyncio.timeout(max(self._grace_ends - time.monotonic(), _LAST_WORDS)):
+                await self._settlement.finish()
+                if not await self.stream.leave():
+                    await self._hand_back_unseen()  # given to us in the very moment in which we stopped reading
+                    await self._settlement.finish()
+                    await self.stream.leave()
         except (ServerFault, TimeoutError):
             return  # what is not written stays pending; its fence is still ours until somebody takes it over
 
     # ── helpers ──
+    def _raise_failure(self) -> None:
+        """If a loop has failed, its error is the worker's."""
+        ended = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
+        errors = [error for task in ended if (error := task.exception()) is not None]
+        for error in errors:
+            if not isinstance(error, KeyboardInterrupt):  # which the event loop has raised itself
+                raise error
+
     def _start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(loop, name=f"nooble-{name}")
 
@@ -166,7 +194,7 @@ class Engine:
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel *tasks* until they have ended; a cancellation can be swallowed by what a task awaits."""
+    """Cancel *tasks* until they have ended, or two seconds: a cancellation can be swallowed by what a task awaits."""
     left = {task for task in tasks if not task.done()}
     for _ in range(20):
         if not left:

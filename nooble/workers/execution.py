@@ -3,6 +3,7 @@ settlement."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
@@ -69,13 +70,23 @@ class Execution:
             self._refuse_unwanted(run, action)
             result = await self._call(run, action)
             return self._complete(run, action, result)
-        except (Exception, SystemExit) as error:
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise  # not the handler's to decide
+        except BaseException as error:
             return self.fail(run, error)
 
     def fail(self, run: Run, error: BaseException) -> Outcome:
         """The outcome of a delivery that ended with *error*."""
+        error = error.with_traceback(without_framework(error.__traceback__))
+        try:
+            return self._judged(run, error)
+        except Exception as broken:  # the error itself is broken: its text, its code or its details
+            stand_in = RuntimeError(f"{type(error).__name__}, which could not be told: {type(broken).__name__}")
+            return self._judged(run, stand_in.with_traceback(error.__traceback__))
+
+    def _judged(self, run: Run, error: BaseException) -> Outcome:
         delivery, context = run.delivery, run.context
-        error.__traceback__ = without_framework(error.__traceback__)
+        detail = ErrorDetail.of(error)
         action = run.action or salvage(delivery.data)
         waits = action is not None and action.callback_queue_name is not None and action.callback_action_type is None
         return judge(
@@ -84,7 +95,7 @@ class Execution:
             terms=run.terms,
             waits=waits,
             time_left=run.time_left if context is None else context.time_left,
-            tell=lambda error: None if action is None else self._tell(delivery, action, error),
+            tell=lambda: None if action is None else self._tell(delivery, action, detail),
         )
 
     # ── before the handler ──
@@ -139,7 +150,7 @@ class Execution:
         )
         set_current(context)
         try:
-            return await isolated(self._handle(action))  # type: ignore[arg-type]
+            return await isolated(self._handle(action))
         finally:
             context.close()
 
@@ -170,13 +181,13 @@ class Execution:
             error = result.error
             raise Reject(error.message, error_code=error.error_code, details=error.details)
 
-    def _tell(self, delivery: Delivery, action: DomainAction, error: BaseException) -> Reply | None:
+    def _tell(self, delivery: Delivery, action: DomainAction, detail: ErrorDetail) -> Reply | None:
         queue = action.callback_queue_name or ""
         try:
             self._keys.accept_callback(queue, None)
         except ForbiddenCallback:  # nothing is written there; the dead letter tells
             return None
-        return Reply(queue, encode_failure(action, ErrorDetail.of(error), codec_of(delivery.data or b"")))
+        return Reply(queue, encode_failure(action, detail, codec_of(delivery.data or b"")))
 
 
 def without_framework(traceback: TracebackType | None) -> TracebackType | None:

@@ -8,7 +8,7 @@ import time
 
 from nooble.errors import ActionTimeout, HandlerCancelled
 from nooble.events import LeaseLost, Started, Teller
-from nooble.models.outcomes import Outcome, Released
+from nooble.models.outcomes import Completed, Failed, Outcome, Released
 from nooble.wire.delivery import Delivery
 from nooble.workers.execution import Execution
 from nooble.workers.in_flight import InFlight, Run
@@ -18,7 +18,9 @@ from nooble.workers.reports import facts_of
 _BUDGET = 0.002
 """Seconds after which handlers that never suspend give way to the other loops."""
 _TICK = 0.025
-"""Seconds between two looks at the timeouts."""
+"""Seconds between two looks at the clock."""
+_AGAIN = 1.0
+"""Seconds after which a handler that goes on in spite of its timeout is cancelled again."""
 
 
 class Executors:
@@ -29,6 +31,9 @@ class Executors:
         execution: what is done with them.
         pace: is told how long they take.
         teller: tells what happens.
+
+    Attributes:
+        owner: the task that ends the executors; while it is being cancelled, no cancellation is a handler's fault.
     """
 
     def __init__(self, *, flight: InFlight, execution: Execution, pace: Pace, teller: Teller) -> None:
@@ -36,15 +41,21 @@ class Executors:
         self._execution = execution
         self._pace = pace
         self._teller = teller
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.owner: asyncio.Task[None] | None = None
 
     async def run(self, slot: int) -> None:
         """Run deliveries until cancelled."""
+        try:
+            await self._work(slot)
+        finally:
+            self._flight.running.pop(slot, None)
+            self._flight.space.ring()
+
+    async def _work(self, slot: int) -> None:
         flight, pace = self._flight, self._pace
         ready, space = flight.ready, flight.space
         clock, task = time.monotonic, asyncio.current_task()
         assert task is not None
-        self.tasks.add(task)
         since = clock()
         while True:
             if ready:
@@ -53,9 +64,6 @@ class Executors:
                 delivery = await self._next()
                 since = clock()
             flight.taken += 1
-            if flight.lost and delivery.entry_id in flight.lost:
-                flight.lost.discard(delivery.entry_id)
-                continue
             run = flight.running[slot] = Run(delivery, task, clock())
             outcome = await self._outcome(run)
             del flight.running[slot]
@@ -65,54 +73,71 @@ class Executors:
             pace.saw(ended - run.started)
             if space.waiting and len(ready) <= flight.low:
                 space.ring()
-            if flight.suspects and not flight.running:
+            if flight.suspects:
                 flight.work.ring()
+            if task.cancelling():
+                if self._ending():
+                    return
+                await _forget_cancellation(task)
             if ended - since > _BUDGET:
                 await asyncio.sleep(0)
                 since = clock()
 
     async def _next(self) -> Delivery:
-        """The next delivery. One that was delivered before waits until nothing else is ready or at work."""
+        """The next delivery; waits for it."""
         flight = self._flight
-        while True:
-            if flight.ready:
-                return flight.ready.popleft()
-            if flight.suspects and not flight.running:
-                return flight.next_suspect(time.monotonic())
+        while (delivery := flight.startable(time.monotonic())) is None:
             await flight.work.wait()
+        return delivery
 
     async def _outcome(self, run: Run) -> Outcome | None:
         """The outcome of one delivery; `None` if it is not ours any more."""
         if self._teller.wants(Started):
             self._teller.tell(Started, entry_id=run.delivery.entry_id.decode(), attempt=run.delivery.attempts + 1)
-        outcome = None
         try:
             outcome = await self._execution.execute(run)
-        except asyncio.CancelledError:
-            if not run.cancelled:
-                if run.task is not None and run.task.cancelling():
-                    raise  # the loop itself ends
-                return self._execution.fail(run, HandlerCancelled("the handler was cancelled by something it awaited"))
-        return self._cancelled(run, outcome) if run.cancelled else outcome
+        except asyncio.CancelledError as error:
+            return self._cut_short(run, error)
+        if run.cancelled and not isinstance(outcome, Completed):  # else it was done before the cancellation reached it
+            return self._cut_short(run, outcome.error if isinstance(outcome, Failed) else None)
+        return outcome
 
-    def _cancelled(self, run: Run, outcome: Outcome | None) -> Outcome | None:
-        assert run.task is not None
-        run.task.uncancel()
+    def _cut_short(self, run: Run, error: BaseException | None) -> Outcome | None:
+        """The outcome of a delivery whose handler was cancelled, and ended with *error*."""
         if run.cancelled == "lost":
             self._teller.tell(LeaseLost, **facts_of(run))
             return None
-        if outcome is not None:
-            return outcome  # it was done before the cancellation reached it
         if run.cancelled == "timeout":
-            error = ActionTimeout(f"the handler ran longer than its timeout of {run.terms.timeout:g} s")
-            return self._execution.fail(run, error)
-        return Released()
+            late = ActionTimeout(f"the handler ran longer than its timeout of {run.terms.timeout:g} s")
+            late.__cause__ = error  # tells where it was
+            return self._execution.fail(run, late)
+        if run.cancelled or self._ending():
+            return Released()
+        return self._execution.fail(run, HandlerCancelled("the handler was cancelled by something it awaited"))
+
+    def _ending(self) -> bool:
+        return self.owner is not None and self.owner.cancelling() > 0
 
     async def watch(self) -> None:
-        """Cancel what runs over its timeout. One look for all: a timer per action would cost more than the action."""
+        """Cancel what runs over its timeout, and start what has waited for others to prove harmless. One look for all:
+        a timer per action would cost more than the action."""
+        flight = self._flight
         while True:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
-            for run in list(self._flight.running.values()):
+            for run in list(flight.running.values()):
                 if 0 < run.until <= now:
+                    run.until = now + _AGAIN
                     run.cancel("timeout")
+            if flight.suspects:
+                flight.work.ring()
+
+
+async def _forget_cancellation(task: asyncio.Task[None]) -> None:
+    """Take back what a handler was cancelled with, delivered or not, so that it does not hit the next one."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        pass
+    while task.uncancel():
+        pass

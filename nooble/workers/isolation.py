@@ -4,19 +4,20 @@ action, and nothing that one handler sets is seen by the next."""
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from contextvars import copy_context
 from typing import Any
 
 
 @types.coroutine
-def isolated(work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def isolated(work: Awaitable[Any]) -> Generator[Any, Any, Any]:
     """Await *work* with context variables of its own.
 
     `current_task()`, `asyncio.timeout()`, task groups and cancellation see one and the same task throughout.
     """
     run = copy_context().run
-    send, throw = work.send, work.throw
+    steps: Any = work if type(work) is types.CoroutineType else work.__await__()
+    send, throw = steps.send, steps.throw
     try:
         awaited = run(send, None)
         while True:

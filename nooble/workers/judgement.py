@@ -40,7 +40,7 @@ def judge(
     terms: Terms,
     waits: bool = False,
     time_left: float | None = None,
-    tell: Callable[[BaseException], Reply | None] = lambda _: None,
+    tell: Callable[[], Reply | None] = lambda: None,
 ) -> Failed:
     """What becomes of a delivery that ended with *error*.
 
@@ -57,17 +57,17 @@ def judge(
         terms: what holds for this type of action.
         waits: whether a caller waits for the answer.
         time_left: seconds until the deadline, if there is one.
-        tell: makes the answer that tells the caller of an error.
+        tell: makes the answer that tells the caller of *error*; `None` if nothing may be written there.
     """
     if isinstance(error, ActionExpired):
-        return Expired(error, tell(error) if waits else None)
+        return Expired(error, tell() if waits else None)
     if isinstance(error, UNREADABLE):
-        return Buried(error, attempt, tell(error) if waits else None)
+        return Buried(error, attempt, tell() if waits else None)
     policy = terms.own_retry or (_asked_for(error, terms) if waits else terms.retry)
     delay = policy.delay(attempt, error)
     if delay is not None and (time_left is None or delay < time_left):
         return Retried(error, delay, attempt)
-    if waits and (reply := tell(error)) is not None:
+    if waits and (reply := tell()) is not None:
         return Answered(error, reply)
     return Buried(error, attempt)
 

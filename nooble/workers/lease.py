@@ -60,8 +60,7 @@ class Lease:
 
     def _give_up(self, lost: set[bytes]) -> None:
         """What has an outcome already is left to the fence."""
+        self._flight.drop(lost)
         for run in list(self._flight.running.values()):
             if run.delivery.entry_id in lost:
                 run.cancel("lost")
-        waiting = (delivery.entry_id for delivery in (*self._flight.ready, *self._flight.suspects))
-        self._flight.lost.update(entry_id for entry_id in waiting if entry_id in lost)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from nooble.errors import GroupMissing, ServerUnavailable
+from nooble.errors import GroupMissing, ServerFault, ServerUnavailable
 from nooble.events import ServerBack, ServerLost, Teller
-from nooble.workers.in_flight import Bell
+from nooble.workers.bell import Bell
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -21,25 +22,24 @@ class Patience:
 
     Args:
         teller: tells what happens.
-        on_group_missing: puts the group back when it has vanished.
+        restore_group: puts the group back when it has vanished.
 
     Attributes:
         outages: how many there were.
         back: rings when the server is back.
     """
 
-    def __init__(self, teller: Teller, on_group_missing: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, teller: Teller, restore_group: Callable[[], Awaitable[None]]) -> None:
         self._teller = teller
-        self._on_group_missing = on_group_missing
-        self._down_since = 0.0
-        self._pause = _FIRST_PAUSE
+        self._restore_group = restore_group
+        self._down_since: float | None = None
         self.outages = 0
         self.back = Bell()
 
     @property
     def down(self) -> bool:
         """Whether the server is away just now."""
-        return self._down_since > 0
+        return self._down_since is not None
 
     async def persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Await *step()* until the server has done it.
@@ -47,35 +47,35 @@ class Patience:
         Raises:
             ServerRefused: a person must mend something.
         """
+        pause = 0.0
         while True:
             try:
-                result = await step()
-            except GroupMissing:
-                await self._restore()
-            except ServerUnavailable as fault:
-                await self._wait(fault)
+                result = await self._attempt(step)
+            except (ServerUnavailable, GroupMissing) as fault:
+                self._lost(fault)
+                pause = min(_LONGEST_PAUSE, pause * 2) or _FIRST_PAUSE
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             else:
-                if self._down_since:
-                    self._back()
+                if pause:  # who did not meet the outage cannot say that it is over
+                    self._found()
                 return result
 
-    async def _restore(self) -> None:
+    async def _attempt(self, step: Callable[[], Awaitable[T]]) -> T:
         try:
-            await self._on_group_missing()
-        except ServerUnavailable as fault:
-            await self._wait(fault)
+            return await step()
+        except GroupMissing:
+            await self._restore_group()
+        return await step()
 
-    async def _wait(self, fault: ServerUnavailable) -> None:
-        loop = asyncio.get_running_loop()
-        if not self._down_since:
-            self._down_since, self._pause = loop.time(), _FIRST_PAUSE
+    def _lost(self, fault: ServerFault) -> None:
+        if self._down_since is None:
+            self._down_since = time.monotonic()
             self.outages += 1
             self._teller.tell(ServerLost, message=str(fault))
-        await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
 
-    def _back(self) -> None:
-        seconds = asyncio.get_running_loop().time() - self._down_since
-        self._down_since = 0.0
-        self._teller.tell(ServerBack, seconds=seconds)
-        self.back.ring(len(self.back.waiting))
+    def _found(self) -> None:
+        if self._down_since is not None:
+            seconds = time.monotonic() - self._down_since
+            self._down_since = None
+            self._teller.tell(ServerBack, seconds=seconds)
+            self.back.ring_all()

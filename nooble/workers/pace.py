@@ -14,6 +14,9 @@ class Pace:
     Args:
         concurrency: how many run at a time.
         most: upper bound of what is read ahead.
+
+    Attributes:
+        mean: seconds that a handler takes, by what was seen lately.
     """
 
     __slots__ = ("_concurrency", "_most", "mean")
@@ -30,9 +33,13 @@ class Pace:
 
     def stalled(self, seconds: float) -> None:
         """Nothing has been started for *seconds*."""
-        self.mean = max(self.mean, seconds)
+        self.mean = max(self.mean, seconds * self._concurrency)
+
+    def startable(self, seconds: float) -> int:
+        """How many are likely to be started within *seconds*, as far as may be read ahead."""
+        return min(self._most, int(seconds * self._concurrency / max(self.mean, 1e-6)))
 
     @property
     def ahead(self) -> int:
         """How many may lie ready beside those at work."""
-        return min(self._most, int(_HORIZON * self._concurrency / max(self.mean, 1e-6)))
+        return self.startable(_HORIZON)

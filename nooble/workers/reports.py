@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from nooble import events as e
-from nooble.events import Teller, code_of
+from nooble.errors import code_of
+from nooble.events import Teller
 from nooble.models.outcomes import Answered, Buried, Completed, Expired, Failed, Outcome, Released, Retried
 from nooble.wire.redis_stream import Committed
 from nooble.workers.in_flight import Run
@@ -40,7 +41,9 @@ class Reports:
             if refused and which in refused:
                 self._teller.tell(e.CommitRefused, why=refused[which].decode(), **facts_of(run))
             elif held and which in held:
-                self._teller.tell(e.Held, message=held[which], **facts_of(run))
+                if not run.held:  # tried again and again, told once
+                    run.held = True
+                    self._teller.tell(e.Held, message=held[which], **facts_of(run))
             elif self._teller.wants(kind := _KIND[type(outcome)]):
                 self._teller.tell(kind, **facts_of(run), **_facts_of_outcome(run, outcome))
         for key, message in result.unwritten:

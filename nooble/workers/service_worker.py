@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nooble.config import CommonAppSettings
+from nooble.errors import ConfigurationFault
 from nooble.models.actions import DomainAction
 from nooble.workers.base_worker import BaseWorker
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 
 class ServiceWorker(BaseWorker):
-    """A `BaseWorker` that hands every action to its service's `process_action` and adds nothing."""
+    """A `BaseWorker` that hands every action to its service's `process_action` and adds nothing.
+
+    Arguments and attributes as for `BaseWorker`.
+
+    Raises:
+        ConfigurationFault: there is no service, or it cannot process actions.
+    """
+
+    def __init__(
+        self,
+        app_settings: CommonAppSettings,
+        async_redis_conn: Redis,
+        service_instance: Any,
+        consumer_id_suffix: str | None = None,
+    ) -> None:
+        super().__init__(app_settings, async_redis_conn, service_instance, consumer_id_suffix)
+        if not callable(getattr(self.service, "process_action", None)):
+            raise ConfigurationFault(
+                f"{type(self).__name__} got {self.service!r} as service_instance, which has no process_action; "
+                "pass a BaseService, or derive from BaseWorker and write _handle_action"
+            )
 
     async def _handle_action(self, action: DomainAction) -> Any:
         """Hand *action* to the service."""

@@ -4,6 +4,7 @@ since its last call in one call of one script."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from nooble.workers.reports import Reports
 _MOST_MESSAGES, _MOST_BYTES = 256, 1_048_576
 _GATHER_BELOW, _GATHER_TURNS = 64, 4
 _HELD_PAUSE = 1.0
+"""Seconds between two attempts to write what is held."""
 
 
 class Settlement:
@@ -46,6 +48,8 @@ class Settlement:
         self._patience = patience
         self._reports = reports
         self._max_payload_bytes = max_payload_bytes
+        self._hold_until = 0.0
+        self._cut_off = False
         self._writes: dict[type[Outcome], Callable[[Delivery, Any], Ending]] = {
             Completed: self._completed,
             Answered: lambda delivery, outcome: Ending(delivery, outcome.reply),
@@ -56,16 +60,24 @@ class Settlement:
         }
 
     async def run(self) -> None:
-        """Settle until cancelled."""
+        """Settle until cancelled. What is being written then goes back to what has finished."""
         flight = self._flight
         while True:
+            if flight.held and time.monotonic() >= self._hold_until:
+                self._try_held()
             if not flight.finished:
-                await flight.settle.wait()
+                await flight.settle.wait(_HELD_PAUSE if flight.held else None)
                 continue
             turns = _GATHER_TURNS
             while turns and flight.ready and len(flight.finished) < _GATHER_BELOW:
                 turns -= 1  # more is about to finish: a few turns of the loop make one call of several
                 await asyncio.sleep(0)
+            await self._settle(self._next_batch())
+
+    async def finish(self) -> None:
+        """Settle what is there, and return. What is held is tried once more."""
+        self._try_held()
+        while self._flight.finished:
             await self._settle(self._next_batch())
 
     def _next_batch(self) -> list[Ending]:
@@ -120,73 +132,66 @@ class Settlement:
 
     # ── writing ──
     async def _settle(self, endings: list[Ending]) -> None:
-        committed = await self._commit(endings)
-        batch, self._flight.committing = self._flight.committing, []
-        self._flight.space.ring()
-        if committed is None:
-            return
+        flight = self._flight
+        if len(endings) > 1:
+            endings.sort(key=_by_order)
+        try:
+            committed = await self._patience.persist(lambda: self._commit(endings))
+        except BaseException:
+            flight.finished[:0] = flight.committing
+            flight.committing = []
+            raise
+        batch, flight.committing = flight.committing, []
+        flight.space.ring()
         if committed.held:
-            stuck = {id(delivery) for delivery, _ in committed.held}
-            self._hold([item for item in batch if id(item[0].delivery) in stuck])
+            self._hold(batch, committed)
         if any(type(outcome) is Retried for _, outcome in batch):
-            self._flight.retried.ring()
+            flight.retried.ring()
         self._reports.committed(batch, committed)
 
-    async def _commit(self, endings: list[Ending]) -> Committed | None:
-        """Write a batch, as often as it takes. `None` if the group is gone: then there is nothing left to acknowledge."""
-        endings = sorted(endings, key=_by_order) if len(endings) > 1 else endings
-        repeated = False
-
-        async def once() -> Committed | None:
-            nonlocal repeated
-            try:
-                return await self._stream.commit(endings, len(self._flight))
-            except ReplyLost:
-                repeated = True
-                raise
-            except (ServerUnavailable, ServerRefused, GroupMissing):
-                raise
-            except ServerFault as fault:
-                return await self._one_by_one(endings, fault)
-
-        committed = await self._patience.persist(once)
-        if committed is not None and repeated:  # what is gone now was committed by the call whose reply was lost
-            kept = [(delivery, why) for delivery, why in committed.refused if why != b"gone"]
-            committed.count += len(committed.refused) - len(kept)
-            committed.refused = kept
+    async def _commit(self, endings: list[Ending]) -> Committed:
+        """Write a batch; what stands in the way of all is cut down to whom it concerns."""
+        try:
+            committed = await self._stream.commit(endings, len(self._flight))
+        except (ReplyLost, asyncio.CancelledError):
+            self._cut_off = True
+            raise
+        except (ServerUnavailable, ServerRefused, GroupMissing):
+            raise
+        except ServerFault as fault:
+            committed = await self._one_by_one(endings, fault)
+        if self._cut_off:  # what is gone now was committed by the call whose reply was lost
+            self._cut_off = False
+            committed.refused = [(delivery, why) for delivery, why in committed.refused if why != b"gone"]
         return committed
 
     async def _one_by_one(self, endings: list[Ending], fault: ServerFault) -> Committed:
         """The server does not take the batch: find the one that is to blame, and hold it back."""
-        total = Committed(0, [], [], [])
         if len(endings) == 1:
-            total.held.append((endings[0].delivery, str(fault)))
-            return total
+            return Committed(0, [], [(endings[0].delivery, str(fault))], [])
+        total = Committed(0, [], [], [])
         for ending in endings:
             try:
-                part = await self._stream.commit([ending], len(self._flight))
-            except (ServerUnavailable, ServerRefused, GroupMissing):
+                part = await self._commit([ending])
+            except BaseException:
+                self._cut_off = True  # those before it are committed
                 raise
-            except ServerFault as error:
-                total.held.append((ending.delivery, str(error)))
-            else:
-                total.count += part.count
-                total.refused += part.refused
-                total.held += part.held
-                total.unwritten += part.unwritten
+            total.count += part.count
+            total.refused += part.refused
+            total.held += part.held
+            total.unwritten += part.unwritten
         return total
 
-    def _hold(self, items: list[tuple[Run, Outcome]]) -> None:
-        """They stay pending and ours; their outcomes are kept and written when the key can be written again."""
-        flight = self._flight
-        flight.held += items
+    # ── what cannot be written now ──
+    def _hold(self, batch: list[tuple[Run, Outcome]], committed: Committed) -> None:
+        """They stay pending and ours; their outcomes are kept until their keys can be written again."""
+        stuck = {id(delivery) for delivery, _ in committed.held}
+        self._flight.held += [item for item in batch if id(item[0].delivery) in stuck]
+        self._hold_until = time.monotonic() + _HELD_PAUSE
 
-        def again() -> None:
-            flight.held = [item for item in flight.held if item not in items]
-            for item in items:
-                flight.finish(*item)
-
-        asyncio.get_running_loop().call_later(_HELD_PAUSE, again)
+    def _try_held(self) -> None:
+        self._flight.finished += self._flight.held
+        self._flight.held = []
 
 
 def _by_order(ending: Ending) -> int:

@@ -3,16 +3,18 @@ dead consumers go away."""
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from nooble.errors import ServerFault, ServerUnavailable
+from nooble.errors import ServerFault
 from nooble.events import DeadLettersTrimmed, Teller, Unwritten
 from nooble.wire.redis_stream import ActionStream
 from nooble.workers.clock import ServerClock
 from nooble.workers.in_flight import InFlight
 from nooble.workers.outage import Patience
 
+T = TypeVar("T")
 _LONGEST_PAUSE = 1.0
 _MOST_MOVED = 100
 _BETWEEN_TRIMS = 30.0
@@ -51,43 +53,45 @@ class Upkeep:
         self._max_dead_letters = max_dead_letters
         self._dead_letter_ttl_ms = int(dead_letter_ttl * 1000)
         self._next_trim = self._next_visit = 0.0
-        self._told = ""
+        self._told: dict[str, str] = {}
 
     async def run(self) -> None:
         """Look after things until cancelled."""
         while True:
-            try:
-                pause = await self._round()
-            except ServerFault as fault:
-                if isinstance(fault, ServerUnavailable):
-                    raise
-                self._tell_once(str(fault))
-                pause = _LONGEST_PAUSE
-                await asyncio.sleep(pause)
-            else:
-                await self._flight.retried.wait(pause)
+            pause = await self._move()
+            await self._tidy()
+            await self._flight.retried.wait(pause)
 
-    async def _round(self) -> float:
-        """One look at everything. Returns the seconds until the next."""
-        moved, next_due = await self._patience.persist(lambda: self._stream.move_retries(_MOST_MOVED))
-        now = time.monotonic()
-        if now >= self._next_trim:
-            self._next_trim = now + _BETWEEN_TRIMS
-            await self._trim()
-        if now >= self._next_visit:
-            self._next_visit = now + _BETWEEN_VISITS
-            await self._patience.persist(self._stream.forget_dead)
+    async def _move(self) -> float:
+        """Put due retries back into the stream. Returns the seconds until the next look."""
+        done = await self._do(self._stream.retry_set, lambda: self._stream.move_retries(_MOST_MOVED))
+        if done is None:
+            return _LONGEST_PAUSE
+        moved, next_due = done
         if moved == _MOST_MOVED:
             return 0.0
         return _LONGEST_PAUSE if next_due is None else min(_LONGEST_PAUSE, next_due)
 
-    async def _trim(self) -> None:
-        bounds = self._max_dead_letters, self._dead_letter_ttl_ms, int(self._clock.now_ms())
-        dropped = await self._patience.persist(lambda: self._stream.trim_dead_letters(*bounds))
-        if dropped:
-            self._teller.tell(DeadLettersTrimmed, count=dropped)
+    async def _tidy(self) -> None:
+        now, stream = time.monotonic(), self._stream
+        if now >= self._next_trim:
+            self._next_trim = now + _BETWEEN_TRIMS
+            bounds = self._max_dead_letters, self._dead_letter_ttl_ms, int(self._clock.now_ms())
+            dropped = await self._do(stream.dead_letters, lambda: stream.trim_dead_letters(*bounds))
+            if dropped:
+                self._teller.tell(DeadLettersTrimmed, count=dropped)
+        if now >= self._next_visit:
+            self._next_visit = now + _BETWEEN_VISITS
+            await self._do(stream.stream, stream.forget_dead)
 
-    def _tell_once(self, message: str) -> None:
-        if message != self._told:
-            self._told = message
-            self._teller.tell(Unwritten, key=self._stream.retry_set, message=message)
+    async def _do(self, key: str, step: Callable[[], Awaitable[T]]) -> T | None:
+        """Do *step*, waiting out outages. `None` if the server does not let us: that is told, and told once."""
+        try:
+            result = await self._patience.persist(step)
+        except ServerFault as fault:
+            if self._told.get(key) != str(fault):
+                self._told[key] = str(fault)
+                self._teller.tell(Unwritten, key=key, message=str(fault))
+            return None
+        self._told.pop(key, None)
+        return result

@@ -8,7 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nooble.errors import ForbiddenCallback
-from nooble.wire.keys import MAX_ACTION_TYPE, QueueManager, is_action_type
+from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
+from nooble.wire.keys import QueueManager
 
 parts = st.from_regex(r"[A-Za-z0-9_.-]{1,100}", fullmatch=True)
 segments = st.from_regex(r"[a-z0-9_-]{1,40}", fullmatch=True)

@@ -6,7 +6,8 @@ import fakeredis
 import pytest
 
 from nooble.errors import ForbiddenCallback, QueueManagerError
-from nooble.wire.keys import MAX_ACTION_TYPE, MAX_QUEUE_NAME, QueueManager, is_action_type
+from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
+from nooble.wire.keys import MAX_QUEUE_NAME, QueueManager
 
 ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a59"
 

@@ -57,6 +57,7 @@ def _digest(text: str) -> str:
 
 COMMIT = Script("commit", keys=1)
 RENEW = Script("renew", keys=1)
+ABANDONED = Script("abandoned", keys=1)
 CLAIM = Script("claim", keys=2)
 MOVE_RETRIES = Script("move_retries", keys=2)
 FORGET = Script("forget", keys=1)

@@ -2,7 +2,8 @@
 -- Ends a batch of deliveries: what each has to say is written, and it leaves the pending list, together or not at all.
 --
 -- The fence is one XPENDING over the ids that the batch spans: it gives the owner and the delivery count. Nothing is written
--- for a delivery whose owner or count is another one by now. XACK and XDEL come last, because Lua has no rollback.
+-- for a delivery whose owner or count is another one by now. XACK and XDEL come last, because Lua has no rollback; for the
+-- same reason nothing after the first write may raise an error.
 --
 -- Two kinds of writes. Essential ones (retry, dead letter, release, action sent on) have their keys checked before anything
 -- of their delivery is written: if a key of the own service is unusable, the delivery stays pending and is reported; an
@@ -20,14 +21,17 @@
 --           {message or 0, key, error, ...} not written }
 local stream, group, me = KEYS[1], ARGV[1], ARGV[2]
 local limit, n, ttl, dead_letters = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[7], ARGV[8]
-local call, try = redis.call, redis.pcall
+local call, try, may = redis.call, redis.pcall, redis.acl_check_cmd
 local FIRST = 9
-local writes = FIRST + 4 * n
+local writes, size = FIRST + 4 * n, #ARGV
+if n > 1000 then return redis.error_reply('ERR a batch has 1000 deliveries at most') end -- Lua cannot unpack much more
 
 local owned = {}
 local rows = call('XPENDING', stream, group, ARGV[5], ARGV[6], limit, me)
 for i = 1, #rows do owned[rows[i][1]] = rows[i][4] end
-local cut_off = #rows >= limit
+if may and not (may('XACK', stream, group, '0') and may('XDEL', stream, '0')) then
+  return redis.error_reply('NOPERM no permission to acknowledge and delete in ' .. stream)
+end
 
 local refused, held, unwritten = {}, {}, {}
 local function add(list, a, b, c)
@@ -41,7 +45,7 @@ for i = 1, n do
   local a = FIRST + 4 * (i - 1)
   local id = ARGV[a]
   local count = owned[id]
-  if not count and cut_off then
+  if not count then -- beyond the rows that were asked for, or not in order
     local row = call('XPENDING', stream, group, id, id, 1, me)[1]
     count = row and row[4]
   end
@@ -52,17 +56,17 @@ for i = 1, n do
   end
 end
 
--- can a key be written
+-- can a key be written; who may write a key of others may not always look at its type
 local WANTED = { own = 'stream', post = 'stream', retry = 'zset' }
-local faults = {}
+local faults, now = {}, nil
 local function fault_of(kind, key)
   if faults[key] == nil then
-    local found, fault = call('TYPE', key).ok, false
+    local found, fault = try('TYPE', key).ok or 'none', false
     if found ~= 'none' and found ~= WANTED[kind] then
       fault = 'WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. WANTED[kind]
-    elseif redis.acl_check_cmd then
+    elseif may then
       local allowed
-      if kind == 'retry' then allowed = redis.acl_check_cmd('ZADD', key, '0', '') else allowed = redis.acl_check_cmd('XADD', key, '*', '', '') end
+      if kind == 'retry' then allowed = may('ZADD', key, '0', '') else allowed = may('XADD', key, '*', '', '') end
       if not allowed then fault = 'NOPERM no permission to write ' .. key end
     end
     faults[key] = fault
@@ -71,7 +75,7 @@ local function fault_of(kind, key)
 end
 
 local w = writes
-while w <= #ARGV do
+while w <= size do
   local i, kind, key = tonumber(ARGV[w]), ARGV[w + 1], ARGV[w + 2]
   if mine[i] then
     local fault = fault_of(kind, key)
@@ -79,40 +83,45 @@ while w <= #ARGV do
     if fault then
       mine[i] = false
       add(held, i, fault)
+    elseif kind == 'retry' and not now then
+      local time = call('TIME')
+      now = time[1] * 1000 + math.floor(time[2] / 1000)
     end
   end
   w = w + 4 + ARGV[w + 3]
 end
 
--- essential writes
-local now
-local function write(kind, key, first, last)
-  if kind ~= 'retry' then return try('XADD', key, '*', unpack(ARGV, first, last)) end
-  if not now then
-    local time = call('TIME')
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
-  end
-  return try('ZADD', key, now + ARGV[first], ARGV[first + 1])
+-- essential writes; a stream that has used up its ids is only found out by writing, then what was sent on is taken back
+local function error_of(reply) return type(reply) == 'table' and reply.err end
+local function put(kind, key, first, last)
+  if kind == 'retry' then return try('ZADD', key, now + ARGV[first], ARGV[first + 1]) end
+  return try('XADD', key, '*', unpack(ARGV, first, last))
 end
 
+local sent, sender
 w = writes
-while w <= #ARGV do
+while w <= size do
   local i, kind, key = tonumber(ARGV[w]), ARGV[w + 1], ARGV[w + 2]
   local first, last = w + 4, w + 3 + ARGV[w + 3]
+  if i ~= sender then sent, sender = {}, i end
   if mine[i] then
     local fault = kind == 'post' and fault_of(kind, key)
-    if not fault then
-      local done = write(kind, key, first, last)
-      fault = type(done) == 'table' and done.err
-    end
+    local id = not fault and put(kind, key, first, last)
+    fault = fault or error_of(id)
     if fault and kind == 'post' then
-      add(unwritten, i, key, fault)
-      local kept = try('XADD', dead_letters, '*', 'reason', 'UNWRITABLE_FOLLOW_UP', 'error', fault, 'target', key, unpack(ARGV, first, last))
-      fault = type(kept) == 'table' and kept.err
+      id = try('XADD', dead_letters, '*', 'reason', 'UNWRITABLE_FOLLOW_UP', 'error', fault, 'target', key,
+        unpack(ARGV, first, last))
+      if not error_of(id) then
+        add(unwritten, i, key, fault)
+        key, fault = dead_letters, false
+      end
     end
     if fault then
       mine[i] = false
       add(held, i, fault)
+      for s = 1, #sent, 2 do try('XDEL', sent[s], sent[s + 1]) end
+    else
+      add(sent, key, id)
     end
   end
   w = last + 1
@@ -138,12 +147,8 @@ for i = 1, n do
 end
 for i = 1, #queues do
   local queue = queues[i]
-  local pushed = try('LPUSH', queue, unpack(answers[queue]))
-  if type(pushed) == 'number' then
-    call('PEXPIRE', queue, ttl)
-  else
-    add(unwritten, 0, queue, pushed.err)
-  end
+  local fault = error_of(try('LPUSH', queue, unpack(answers[queue]))) or error_of(try('PEXPIRE', queue, ttl))
+  if fault then add(unwritten, 0, queue, fault) end
 end
 
 if #done > 0 then

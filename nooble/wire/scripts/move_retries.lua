@@ -7,7 +7,7 @@
 -- KEYS[1] retry set, KEYS[2] stream
 -- ARGV    how many, ms added to the server's clock (for tests)
 -- Reply   { moved, ms until the next is due or -1, error or '' }
-local retries, stream = KEYS[1], KEYS[2]
+local retries, stream, MOST = KEYS[1], KEYS[2], 200 -- characters of facts: a stranger's member must not be too much for Lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 local due = redis.call('ZRANGEBYSCORE', retries, '-inf', now, 'LIMIT', 0, ARGV[1])
@@ -15,7 +15,7 @@ local moved, fault = 0, ''
 for _, member in ipairs(due) do
   local line_end = string.find(member, '\n', 1, true) or 0
   local fields = { 'data', string.sub(member, line_end + 1), 'first_id' }
-  for word in string.gmatch(string.sub(member, 1, line_end), '%S+') do fields[#fields + 1] = word end
+  for word in string.gmatch(string.sub(member, 1, math.min(line_end, MOST)), '%S+') do fields[#fields + 1] = word end
   if #fields % 2 == 1 then fields[#fields] = nil end
   local added = redis.pcall('XADD', stream, '*', unpack(fields))
   if type(added) == 'table' and added.err then

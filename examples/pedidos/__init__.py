@@ -1,0 +1,1 @@
+"""A small shop of three services. Run it: python -m examples.pedidos"""

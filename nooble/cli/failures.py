@@ -1,0 +1,116 @@
+"""What goes wrong is told in one readable message, with an exit code that a script can rely on. A traceback is for those
+who ask for it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from traceback import extract_tb, print_exception
+from typing import Annotated, Any
+
+import typer
+
+OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 69
+"""Exit codes: all is well; something failed; what was typed cannot be meant; the server cannot be reached."""
+
+
+class Failure(Exception):
+    """The command cannot do what it was asked. The message says why, and what to do about it."""
+
+    exit_code = FAILED
+
+
+class Misuse(Failure):
+    """What was typed, or set for the command, cannot be meant."""
+
+    exit_code = USAGE
+
+
+Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show where in the code a failure happened.", show_envvar=False)
+]
+
+
+def reporting(body: Callable[..., int | None]) -> Callable[..., None]:
+    """*body* as a command of its own: what it raises is told, what it returns is the exit code, `--traceback` is added."""
+
+    @functools.wraps(body)
+    def command(*, traceback: bool, **options: Any) -> None:
+        try:
+            code = body(**options) or OK
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            code = exit_code_of(error)
+            if traceback:
+                print_exception(error)
+            else:
+                complain(told(error))
+        raise typer.Exit(code)
+
+    signature = inspect.signature(body, eval_str=True)
+    asked = inspect.Parameter("traceback", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Traceback)
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), asked]
+    )
+    return command
+
+
+def complain(message: str) -> None:
+    """Tell a failure on standard error."""
+    typer.secho("Error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(message, err=True)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that tells of *error*."""
+    from nooble.errors import ServerUnavailable
+
+    if isinstance(error, Failure):
+        return error.exit_code
+    return UNREACHABLE if isinstance(error, ServerUnavailable) else FAILED
+
+
+def told(error: BaseException) -> str:
+    """*error* as one message for a person."""
+    from nooble.errors import NoobleError, ServerRefused, ServerUnavailable
+
+    if isinstance(error, ServerUnavailable):
+        return f"the server cannot be reached: {error}"
+    if isinstance(error, ServerRefused):
+        return f"the server refuses: {error}"
+    if isinstance(error, Failure | NoobleError):
+        return str(error)
+    return f"{described(error)}; --traceback shows the whole way there"
+
+
+def described(error: BaseException) -> str:
+    """An exception that nobody here knows: its kind, its text, and the line of code that raised it."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    place = origin_of(error)
+    return f"{text} ({place})" if place else text
+
+
+def origin_of(error: BaseException) -> str | None:
+    """`file:line` of the last line of a person's own that *error* came through; `None` if it met none."""
+    frames = extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    return f"{shown(own[-1].filename)}:{own[-1].lineno}" if own else None
+
+
+def shown(path: str) -> str:
+    """*path* as one would type it from here."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+_STRANGERS = (str(Path(__file__).parents[1]), str(Path(inspect.__file__).parent), "<")
+
+
+def _is_own(filename: str) -> bool:
+    """Whether a file is neither nooble's, nor the interpreter's, nor installed."""
+    return not filename.startswith(_STRANGERS) and "site-packages" not in filename

@@ -1,0 +1,142 @@
+"""Services at work in this process: connected, made, run side by side in one event loop, and brought to rest together."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from nooble.cli.failures import Failure, described
+from nooble.cli.interrupts import Interrupts
+from nooble.cli.planning import Plan, gifts_for
+from nooble.clients import BaseRedisClient, RedisManager
+from nooble.errors import NoobleError
+from nooble.events import Events, Teller
+from nooble.logger import get_logger
+from nooble.observability.logging import log_events
+from nooble.services import BaseService
+from nooble.workers import BaseWorker
+from nooble.workers.outage import Patience
+
+T = TypeVar("T")
+Loop = Callable[[], asyncio.AbstractEventLoop]
+
+
+def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* in a new event loop, uvloop's if it is installed."""
+    factory: Loop | None = None
+    if find_spec("uvloop") is not None:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(work)
+
+
+async def serve(plans: Sequence[Plan], interrupts: Interrupts) -> None:
+    """Run *plans* until the first interrupt, or until one of them fails. Either way all are brought to rest.
+
+    Raises:
+        Failure: a service could not be made, or a worker ended by an error that nobody expected, which has been logged.
+        ServerRefused: the server refuses for a reason that a person must mend.
+    """
+    async with AsyncExitStack() as resources:
+        opening = [asyncio.create_task(_worker_of(plan, resources)) for plan in plans]
+        try:
+            workers = await _all_of(opening, interrupts.stopping)
+        finally:
+            await _end(opening)
+        runs = [asyncio.create_task(_run(worker), name=worker.consumer_name) for worker in workers]
+        try:
+            await _all_of(runs, interrupts.stopping)
+        finally:
+            _say_why(workers, interrupts.why)
+            await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
+            await _end(runs, patience=1.0)
+        for run in runs:
+            if not run.cancelled():
+                run.result()  # what went wrong at the very end
+
+
+async def _all_of(tasks: Sequence[asyncio.Task[T]], stopping: asyncio.Event) -> list[T]:
+    """The results of *tasks*; of none of them if *stopping* is set first. The first error among them is raised at once."""
+    stop = asyncio.create_task(stopping.wait())
+    left: set[asyncio.Task[Any]] = set(tasks)
+    try:
+        while left and not stop.done():
+            done, _ = await asyncio.wait({stop, *left}, return_when=asyncio.FIRST_COMPLETED)
+            left -= done
+            for task in done:
+                task.result()
+        return [] if left else [task.result() for task in tasks]
+    finally:
+        stop.cancel()
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]], patience: float = 0.0) -> None:
+    """Cancel what is still going on after *patience*, and wait for its end."""
+    if tasks and patience:
+        await asyncio.wait(tasks, timeout=patience)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run(worker: BaseWorker) -> None:
+    """One worker, from start to end. An error that nobody expected is logged with its traceback."""
+    try:
+        await worker.run()
+    except NoobleError:
+        raise
+    except Exception as error:
+        log = get_logger(worker.app_settings.log_level, service=worker.service_name)
+        log.exception("worker_failed", consumer=worker.consumer_name)
+        raise Failure(f"the worker of {worker.service_name} failed: {described(error)}") from error
+
+
+def _say_why(workers: Sequence[BaseWorker], why: str) -> None:
+    for worker in workers if why else ():
+        settings = worker.app_settings
+        log = get_logger(settings.log_level, service=settings.service_name)
+        log.info("worker_stopping", why=why, grace=settings.worker_grace_seconds)
+
+
+# ── making ──
+async def _worker_of(plan: Plan, resources: AsyncExitStack) -> BaseWorker:
+    """Connect, and make the service and its worker. Waits for a server that is away."""
+    settings, part = plan.settings, plan.part
+    manager = RedisManager(settings)
+    resources.push_async_callback(manager.close)
+    connection = await _patience(plan).persist(manager.get_redis_connection)
+    client = BaseRedisClient(settings.service_name, connection, settings)
+    resources.push_async_callback(client.close)
+    gifts: dict[str, Any] = {
+        "app_settings": settings,
+        "service_redis_client": client,
+        "direct_redis_conn": connection,
+        "async_redis_conn": connection,
+        "service_instance": None,
+    }
+    if part.make is not None:
+        made = part.make(**{name: gifts[name] for name in gifts_for(part.make, part)})
+        made = await made if inspect.isawaitable(made) else made
+        if isinstance(made, BaseWorker):
+            return made
+        if not isinstance(made, BaseService):
+            raise Failure(f"{part.target} gave {made!r}; it is to return a service, or a worker")
+        gifts["service_instance"] = made
+    return part.worker(**{name: gifts[name] for name in gifts_for(part.worker, part)})
+
+
+def _patience(plan: Plan) -> Patience:
+    """Tells of an outage once when it begins and once when it ends, as workers do."""
+    events = Events()
+    log_events(events, get_logger(plan.settings.log_level, service=plan.service_name))
+    return Patience(Teller(events, plan.service_name, ""), _no_group)
+
+
+async def _no_group() -> None:
+    """There is no group to restore before there is a worker."""

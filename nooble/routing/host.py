@@ -1,0 +1,162 @@
+"""A class with actions: it gathers them when it is made, and runs the one that an action asks for."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Awaitable, Iterable, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from nooble.errors import UnknownAction
+from nooble.models import ActionContext, DomainAction
+from nooble.models.action_types import MAX_ACTION_TYPE
+from nooble.models.context import find_context
+from nooble.retry import Retry
+from nooble.routing.action import Action
+from nooble.routing.binding import Call
+from nooble.routing.middleware import Middleware, chain
+from nooble.routing.origin import did_you_mean
+from nooble.routing.route import CATCH_ALL, Route
+from nooble.routing.router import ActionRouter
+from nooble.routing.table import Actions, actions_of, joined
+
+
+class _Routes:
+    """`routes` of a class and of an instance."""
+
+    def __get__(self, instance: ActionHost | None, owner: type[ActionHost]) -> tuple[Route, ...]:
+        return tuple(declared.route for declared in (instance or owner)._declared.values())
+
+
+class ActionHost:
+    """Base of classes whose methods are actions.
+
+    Attributes:
+        routers: routers whose functions belong to the class, besides those of its base classes.
+        middleware: runs around every action, the first outermost.
+        retry: the policy of actions whose route has none; `None` leaves it to the settings.
+        timeout: seconds for actions whose route has none, 0 for no limit; `None` leaves it to the settings.
+        routes: every declared action, inherited ones first; on the class and on an instance.
+
+    Raises:
+        DeclarationError: when a subclass is made, if a declaration in it cannot work.
+    """
+
+    routers: ClassVar[Sequence[ActionRouter]] = ()
+    middleware: Sequence[Middleware] = ()
+    retry: Retry | None = None
+    timeout: float | None = None
+    routes = _Routes()
+
+    _declared: Actions = MappingProxyType({})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._declared = actions_of(cls)
+
+    @classmethod
+    def find_action(cls, name: str) -> Action[Any, Any, Any]:
+        """The action that the class names *name*.
+
+        Raises:
+            AttributeError: there is none; the message lists what there is.
+        """
+        found = inspect.getattr_static(cls, name, None)
+        if isinstance(found, Action):
+            return found
+        names = cls.action_names()
+        hint = did_you_mean(name, names, f"its actions: {', '.join(names) or 'none'}")
+        raise AttributeError(f"{name!r} is no action of {cls.__qualname__}; {hint}")
+
+    @classmethod
+    def action_names(cls) -> list[str]:
+        """The names of the methods that are actions."""
+        return [name for name in dir(cls) if isinstance(inspect.getattr_static(cls, name), Action)]
+
+    def include(self, router: ActionRouter) -> None:
+        """Add the functions of *router* to this instance.
+
+        Raises:
+            DeclarationError: one of them cannot work here, or handles an action that another handler has.
+        """
+        self._declared = joined(self._declared, router.include_in(type(self)), type(self))
+        self.__dict__.pop("_dispatch", None)
+
+    def find_route(self, action_type: str) -> Route | None:
+        """The route of the handler that gets actions of *action_type*: its own, or the catch-all's."""
+        declared = self._declared.get(action_type) or self._declared.get(CATCH_ALL)
+        return None if declared is None else declared.route
+
+    async def process_action(self, action: DomainAction) -> Any:
+        """Run the handler that is declared for *action*.
+
+        Subclasses may override it and call this one for what they do not handle themselves.
+
+        Returns:
+            The result of the handler.
+
+        Raises:
+            UnknownAction: no handler is declared for its type, and there is no catch-all.
+            InvalidPayload: its data do not fit the declared model.
+            InvalidResponse: the handler returned what it does not declare.
+        """
+        context = find_context()
+        if context is not None and context.action is not action and context.action.action_id != action.action_id:
+            context = None  # a handler runs another action by hand: that one has a context of its own
+        return await self._dispatch(action, context)
+
+    def local_context(self, action: DomainAction) -> ActionContext:
+        """A context for *action* where no worker has made one."""
+        return ActionContext(action)
+
+    @cached_property
+    def _dispatch(self) -> Call:
+        calls = _Calls(self)
+
+        def dispatch(action: DomainAction, context: ActionContext | None) -> Awaitable[Any]:
+            return calls[action.action_type](action, context)
+
+        if not self.middleware:
+            return dispatch
+        through = chain(self.middleware, dispatch)
+        return lambda action, context: through(action, context or self.local_context(action))
+
+
+class _Calls(dict[str, Call]):
+    """The calls of one instance by action type, each bound when it is first needed."""
+
+    def __init__(self, service: ActionHost) -> None:
+        self._service = service
+
+    def __missing__(self, action_type: str) -> Call:
+        declared = self._service._declared
+        if action_type in declared:
+            call = self[action_type] = declared[action_type].bind(self._service)
+            return call
+        if CATCH_ALL in declared:
+            return self[CATCH_ALL]
+        raise _unknown(action_type, self._service)
+
+
+def _unknown(action_type: str, service: ActionHost) -> UnknownAction:
+    shown = action_type[:MAX_ACTION_TYPE]
+    close = difflib.get_close_matches(shown, _candidates(shown, service._declared), cutoff=0.8)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"it has {len(service._declared)} actions, none like it"
+    return UnknownAction(
+        f"{type(service).__qualname__} has no action {shown!r}; {hint}",
+        details={"action_type": shown, "close_matches": close},
+    )
+
+
+def _candidates(action_type: str, known: Iterable[str]) -> list[str]:
+    """The action types worth comparing. Comparing is slow and the name comes from outside, so there are few."""
+    entity, _, verb = action_type.rpartition(".")
+    every = list(known)
+    if len(every) > _MOST_CANDIDATES:
+        every = [one for one in every if one.startswith(f"{entity}.") or one.endswith(f".{verb}")]
+    return every[:_MOST_CANDIDATES]
+
+
+_MOST_CANDIDATES = 50

@@ -1,0 +1,5 @@
+"""Services."""
+
+from nooble.services.base_service import BaseService
+
+__all__ = ["BaseService"]

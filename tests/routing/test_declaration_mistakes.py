@@ -1,0 +1,530 @@
+"""Every mistake in a declaration is found when the class is made, and told with file, class, method and the mend."""
+
+# ruff: noqa: F811  # two methods of one name are among the mistakes
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel
+
+from nooble.errors import ConfigurationFault, DeclarationError
+from nooble.models import ActionContext, DomainAction
+from nooble.retry import Retry
+from nooble.routing import ActionRouter, action
+from nooble.services import BaseService
+
+if TYPE_CHECKING:
+    from decimal import Decimal as OnlyForCheckers
+
+
+class Order(BaseModel):
+    number: int
+
+
+class Elsewhere:
+    """No type that could come out of JSON."""
+
+
+def forgetful(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that hides what it wraps."""
+
+    async def wrapper(*args: Any, **named: Any) -> Any:
+        return await function(*args, **named)
+
+    return wrapper
+
+
+def mindful(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that says what it wraps."""
+    return functools.wraps(function)(forgetful(function))
+
+
+# ── what is said to the decorator ──
+
+
+def one_segment() -> None:
+    class OrderService(BaseService):
+        @action("orders")
+        async def create(self, order: Order) -> None: ...
+
+
+def capitals() -> None:
+    class OrderService(BaseService):
+        @action("Orders.create")
+        async def create(self, order: Order) -> None: ...
+
+
+def no_text() -> None:
+    class OrderService(BaseService):
+        @action(7)  # type: ignore[arg-type]
+        async def create(self, order: Order) -> None: ...
+
+
+def no_parentheses() -> None:
+    class OrderService(BaseService):
+        @action  # type: ignore[arg-type]
+        async def create(self, order: Order) -> None: ...
+
+
+def unknown_option() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", retrys=Retry())  # type: ignore[call-arg]
+        async def create(self, order: Order) -> None: ...
+
+
+def unknown_option_like_no_other() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", colour="red")  # type: ignore[call-arg]
+        async def create(self, order: Order) -> None: ...
+
+
+def retry_by_number() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", retry=5)  # type: ignore[arg-type]
+        async def create(self, order: Order) -> None: ...
+
+
+def negative_timeout() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", timeout=-1)
+        async def create(self, order: Order) -> None: ...
+
+
+def tags_in_one_text() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", tags="orders")
+        async def create(self, order: Order) -> None: ...
+
+
+def sensitive_field_that_is_none() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", sensitive=["nomber"])
+        async def create(self, order: Order) -> None: ...
+
+
+def not_a_function() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        @staticmethod
+        async def create(order: Order) -> None: ...
+
+
+# ── what the method asks for ──
+
+
+def no_self() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create() -> None: ...  # type: ignore[misc]
+
+
+def no_annotation() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order) -> None: ...  # type: ignore[no-untyped-def]
+
+
+def no_annotation_further_on() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", model=Order)
+        async def create(self, order, context) -> None: ...  # type: ignore[no-untyped-def]
+
+
+def unresolvable_annotation() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: NowhereDefined) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def annotation_only_for_checkers() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.price")
+        async def price(self, order: Order) -> OnlyForCheckers: ...  # type: ignore[empty-body]
+
+
+def payload_that_is_no_mapping() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, number: int) -> None: ...
+
+
+def parameter_that_nobody_fills() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order, urgent: bool) -> None: ...
+
+
+def context_that_cannot_be_reached() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, dry: bool = True, context: ActionContext = ..., /) -> None: ...  # type: ignore[assignment]
+
+
+def two_payloads() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order, customer: dict[str, Any]) -> None: ...
+
+
+def payload_after_the_context() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, context: ActionContext, order: Order) -> None: ...
+
+
+def model_that_nobody_takes() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", model=Order)
+        async def create(self, context: ActionContext) -> None: ...
+
+
+def model_against_annotation() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", model=Order)
+        async def create(self, order: DomainActionLike) -> None: ...
+
+
+class DomainActionLike(BaseModel):
+    name: str
+
+
+def result_that_is_no_data() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> Elsewhere: ...  # type: ignore[empty-body]
+
+
+def payload_of_what_is_no_data() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: dict[str, Elsewhere]) -> None: ...
+
+
+def payload_of_what_is_not_defined_yet() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Half) -> None: ...
+
+
+class Half(BaseModel):
+    other: OtherHalf  # type: ignore[name-defined]  # noqa: F821
+
+
+def generator() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.list")
+        async def list_orders(self) -> AsyncIterator[Order]:
+            yield Order(number=1)
+
+
+# ── other decorators ──
+
+
+def hidden_signature() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        @forgetful
+        async def create(self, order: Order) -> None: ...
+
+
+def hidden_action() -> None:
+    class OrderService(BaseService):
+        @forgetful
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+
+def hidden_action_under_a_mindful_decorator() -> None:
+    class OrderService(BaseService):
+        @mindful
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+
+def hidden_action_under_a_classmethod() -> None:
+    class OrderService(BaseService):
+        @classmethod
+        @action("orders.order.create")  # type: ignore[arg-type]
+        async def create(cls, order: Order) -> None: ...
+
+
+def hidden_action_under_a_property() -> None:
+    class OrderService(BaseService):
+        @property
+        @action("orders.order.create")  # type: ignore[arg-type]
+        async def create(self) -> None: ...
+
+
+# ── handlers beside each other ──
+
+
+def two_methods() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+        @action("orders.order.create")
+        async def make(self, order: Order) -> None: ...
+
+
+def two_methods_of_one_name() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+        @action("orders.order.make")
+        async def create(self, order: Order) -> None: ...  # type: ignore[no-redef]
+
+
+def two_catch_alls() -> None:
+    class OrderService(BaseService):
+        @action("*")
+        async def others(self, action: DomainAction) -> None: ...
+
+        @action("*")
+        async def rest(self, action: DomainAction) -> None: ...
+
+
+def another_method_of_a_subclass() -> None:
+    class Orders(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+    class OrderService(Orders):
+        @action("orders.order.create")
+        async def make(self, order: Order) -> None: ...
+
+
+def method_and_router() -> None:
+    router = ActionRouter("orders.order")
+
+    @router.action("create")
+    async def made(order: Order) -> None: ...
+
+    class OrderService(BaseService):
+        routers = (router,)
+
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+
+def attribute_over_an_action() -> None:
+    class Orders(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+    class OrderService(Orders):
+        create = None  # type: ignore[assignment]
+
+
+def override_of_another_model() -> None:
+    class Orders(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
+    class OrderService(Orders):
+        async def create(self, order: DomainActionLike) -> None: ...  # type: ignore[override]
+
+
+def name_of_the_framework() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.retry")
+        async def retry(self, order: Order) -> None: ...  # type: ignore[assignment, override]
+
+
+# ── routers and attributes ──
+
+
+def router_with_a_wrong_prefix() -> None:
+    ActionRouter("Orders.")
+
+
+def router_with_a_wrong_timeout() -> None:
+    ActionRouter("orders", timeout="2 s")  # type: ignore[arg-type]
+
+
+def router_without_parentheses() -> None:
+    router = ActionRouter("orders.order")
+
+    @router.action  # type: ignore[arg-type]
+    async def create(order: Order) -> None: ...
+
+
+def router_catch_all_with_prefix() -> None:
+    router = ActionRouter("orders.order")
+
+    @router.action("*")
+    async def others(action: DomainAction) -> None: ...
+
+
+def two_functions() -> None:
+    router = ActionRouter("orders.order")
+
+    @router.action("create")
+    async def create(order: Order) -> None: ...
+
+    @router.action("create")
+    async def make(order: Order) -> None: ...
+
+
+def function_for_another_service() -> None:
+    class Invoices(BaseService):
+        pass
+
+    router = ActionRouter("orders.order")
+
+    @router.action("create")
+    async def create(order: Order, service: Invoices) -> None: ...
+
+    class OrderService(BaseService):
+        routers = (router,)
+
+
+def function_added_too_late() -> None:
+    router = ActionRouter("orders.order")
+
+    class OrderService(BaseService):
+        routers = (router,)
+
+    @router.action("create")
+    async def create(order: Order) -> None: ...
+
+
+def routers_that_are_none() -> None:
+    class OrderService(BaseService):
+        routers = ActionRouter("orders")  # type: ignore[assignment]
+
+
+def middleware_without_a_list() -> None:
+    class OrderService(BaseService):
+        middleware = forgetful  # type: ignore[assignment]
+
+
+def service_retry_by_number() -> None:
+    class OrderService(BaseService):
+        retry = 3  # type: ignore[assignment]
+
+
+MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
+    one_segment: ("OrderService.create", "'orders' is no action type", "such as 'pedidos.pedido.crear'"),
+    capitals: ("OrderService.create", "'Orders.create' is no action type", "a-z, 0-9, '_' and '-'"),
+    no_text: ("OrderService.create", "7 is no action type", "write two segments or more"),
+    no_parentheses: ("OrderService.create", "@action without parentheses", 'write @action("service.entity.verb")'),
+    unknown_option: ("OrderService.create", "unknown option 'retrys'", "did you mean 'retry'?"),
+    unknown_option_like_no_other: ("OrderService.create", "unknown option 'colour'", "known: model, response_model,"),
+    retry_by_number: ("OrderService.create", "retry=5 cannot be meant", "a policy such as Retry(attempts=5)"),
+    negative_timeout: ("OrderService.create", "timeout=-1 cannot be meant", "give it seconds, 0 for no limit"),
+    tags_in_one_text: ("OrderService.create", "tags='orders' cannot be meant", "give it a list of names"),
+    sensitive_field_that_is_none: ("OrderService.create", "'nomber' is no field of Order", "did you mean 'number'?"),
+    not_a_function: ("OrderService.create", "is not a function", "put @action directly above def or async def"),
+    no_self: ("OrderService.create", "takes no self", "write self as its first parameter, or use an ActionRouter"),
+    no_annotation: ("OrderService.create", "parameter 'order' has no annotation", "annotate it with its model"),
+    no_annotation_further_on: ("OrderService.create", "parameter 'context' has no annotation", "or ActionContext"),
+    unresolvable_annotation: (
+        "OrderService.create",
+        "the annotation of 'order', 'NowhereDefined', cannot be resolved (NameError",
+        "import or define the type",
+    ),
+    annotation_only_for_checkers: (
+        "OrderService.price",
+        "the return annotation, 'OnlyForCheckers', cannot be resolved",
+        "at run time and not only for type checkers",
+    ),
+    payload_that_is_no_mapping: ("OrderService.create", "'number' (int) cannot be filled", "a payload is a mapping"),
+    parameter_that_nobody_fills: ("OrderService.create", "'urgent' (bool) cannot be filled", "give anything else a"),
+    context_that_cannot_be_reached: ("OrderService.create", "'context' (ActionContext) cannot be filled", "by name"),
+    two_payloads: ("OrderService.create", "'customer' (dict[str, Any]) cannot be filled", "join both in one model"),
+    payload_after_the_context: ("OrderService.create", "'order' (Order) cannot be filled", "it comes first"),
+    model_that_nobody_takes: ("OrderService.create", "no parameter takes the payload", "add one, before all other"),
+    model_against_annotation: (
+        "OrderService.create",
+        "model=Order, but the payload is annotated DomainActionLike",
+        "say it once",
+    ),
+    result_that_is_no_data: ("OrderService.create", "Elsewhere", "response_model=None leaves the result unchecked"),
+    payload_of_what_is_no_data: ("OrderService.create", "Elsewhere", "declare a pydantic model, a Struct"),
+    payload_of_what_is_not_defined_yet: ("OrderService.create", "Half names a type that is not defined yet", "declare"),
+    generator: ("OrderService.list_orders", "is a generator", "return a list instead of yielding"),
+    hidden_signature: ("OrderService.create", "takes *args or **kwargs", "@functools.wraps(function)"),
+    hidden_action: ("OrderService.create", "a decorator above @action('orders.order.create')", "put @action on top"),
+    hidden_action_under_a_mindful_decorator: ("OrderService.create", "a decorator above @action", "put @action on top"),
+    hidden_action_under_a_classmethod: ("OrderService.create", "a decorator above @action", "put @action on top"),
+    hidden_action_under_a_property: ("OrderService.create", "a decorator above @action", "put @action on top"),
+    two_methods: (
+        "OrderService.make",
+        "a second handler of two_methods.<locals>.OrderService for the action 'orders.order.create', "
+        "which OrderService.create handles",
+        "give one of the two another action type",
+    ),
+    two_methods_of_one_name: (
+        "OrderService.create",
+        "would replace the method of the same name that handles 'orders.order.create'",
+        "give one of the two another name",
+    ),
+    two_catch_alls: ("OrderService.rest", "for the action '*', which OrderService.others handles", "or remove it"),
+    another_method_of_a_subclass: (
+        "OrderService.make",
+        "which Orders.create handles",
+        "to override a method, give it the same name",
+    ),
+    method_and_router: ("made", "a second handler", "or remove it"),
+    attribute_over_an_action: ("OrderService.create", "hides the action 'orders.order.create'", "override the method"),
+    override_of_another_model: ("OrderService.create", "model=Order, but the payload is annotated", "say it once"),
+    name_of_the_framework: ("OrderService.retry", "its name hides ActionHost.retry", "give the method another name"),
+    router_with_a_wrong_prefix: ("ActionRouter('Orders.')", "cannot begin an action type", "joined by dots"),
+    router_with_a_wrong_timeout: ("ActionRouter('orders')", "timeout='2 s' cannot be meant", "give it seconds"),
+    router_without_parentheses: ("create", "@router.action without parentheses", 'write @router.action("verb")'),
+    router_catch_all_with_prefix: ("others", "'orders.order.*' is no action type", "write two segments or more"),
+    two_functions: ("make", "for the action 'orders.order.create', which create handles", "or remove it"),
+    function_for_another_service: ("create", "asks for Invoices, but", "include its router in Invoices"),
+    function_added_too_late: ("create", "OrderService has already included", "import this module before the class"),
+    routers_that_are_none: ("OrderService", "routers=<ActionRouter orders: 0 actions>", "a list of ActionRouters"),
+    middleware_without_a_list: ("OrderService", "middleware=<function", "a list of functions async def (action,"),
+    service_retry_by_number: ("OrderService", "retry=3 cannot be meant", "a policy such as Retry(attempts=5)"),
+}
+
+
+@pytest.mark.parametrize(("mistake", "where", "problem", "mend"), [(one, *told) for one, told in MISTAKES.items()])
+def test_a_mistake_is_told_where_it_stands_and_with_its_mend(
+    mistake: Callable[[], None], where: str, problem: str, mend: str
+) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        mistake()
+    told = caught.value.message
+    assert "test_declaration_mistakes.py" in told
+    assert where in told
+    assert problem in told
+    assert mend in told.partition(problem)[2]
+
+
+def test_every_mistake_of_this_file_is_tried() -> None:
+    mistakes = [one for one in globals().values() if getattr(one, "__annotations__", None) == {"return": "None"}]
+    tried = {one.__name__ for one in MISTAKES}
+    assert {one.__name__ for one in mistakes if not one.__name__.startswith("test_")} == tried
+
+
+def test_a_mistake_names_the_line_of_the_method() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        unknown_option()
+    line = unknown_option.__code__.co_firstlineno + 2
+    assert caught.value.message.startswith(f"{__file__}:{line}, OrderService.create: ")
+    assert caught.value.details == {"file": __file__, "line": line, "declaration": "OrderService.create"}
+
+
+def test_a_mistake_is_a_fault_of_configuration_and_a_type_error() -> None:
+    assert issubclass(DeclarationError, ConfigurationFault)
+    assert issubclass(DeclarationError, TypeError)
+
+
+def test_a_decorator_that_says_what_it_wraps_may_stand_below() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        @mindful
+        async def create(self, order: Order) -> None: ...
+
+    [route] = OrderService.routes
+    assert route.model is Order
