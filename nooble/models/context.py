@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from nooble.errors import ContextClosed
+from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload
@@ -88,6 +89,11 @@ class ActionContext:
     def time_left(self) -> float | None:
         """Seconds until the caller stops waiting, never below 0; `None` without a deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def logger(self) -> Any:
+        """A logger that says on every line which action is at work."""
+        return get_logger(**self.action.get_log_extra(), attempt=self.attempt)
 
     async def send(
         self,
