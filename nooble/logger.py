@@ -4,6 +4,8 @@ configured structlog, the level of the settings holds all the same."""
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from typing import Any
 
 import structlog
@@ -19,7 +21,14 @@ def get_logger(level: str = "INFO", **facts: Any) -> Any:
     if structlog.is_configured():
         return structlog.get_logger(**facts)
     filtering = structlog.make_filtering_bound_logger(logging.getLevelName(level))
-    return structlog.wrap_logger(None, wrapper_class=filtering, **facts)
+    return structlog.wrap_logger(None, _processors(), filtering, **facts)
+
+
+def _processors() -> list[Any]:
+    """structlog's own, but for tracebacks: its own show local variables, which can hold secrets."""
+    colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return [*structlog.get_config()["processors"][:-1], renderer]
 
 
 def says_debug(logger: Any) -> bool:

@@ -156,20 +156,24 @@ async def _ask(errand: Errand, what: Callable[[BaseRedisClient], Awaitable[T]]) 
 
 
 def told(action_type: str, error: ErrorDetail) -> str:
-    """The error that *action_type* was answered with, for a person."""
-    lines = [f"{action_type} answered {error.error_code or error.error_type}: {error.message}"]
-    details = dict(error.details or {})
-    lines += [f"  {one['path'].removeprefix('$.data.')}: {one['message']}" for one in _failing(details)]
-    lines += [f"  {name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in details.items()]
+    """The error that *action_type* was answered with, for a person: its details too, but for what its message says."""
+    code = error.error_code or error.error_type
+    lines = [f"{action_type} answered {code}: {error.message.removeprefix(f'{action_type}: ')}"]
+    details = {name: value for name, value in (error.details or {}).items() if name != "error_count"}
+    for name, value in details.items():
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(one, dict) and {"path", "message"} <= set(one) for one in value)
+        ):
+            lines += [f"  {one['path']}: {one['message']}" for one in value if f"{one['path']}: " not in error.message]
+        elif not _is_in(value, error.message):
+            lines.append(f"  {name}: {json.dumps(value, ensure_ascii=False, default=str)}")
     return "\n".join(lines)
 
 
-def _failing(details: dict[str, Any]) -> list[dict[str, str]]:
-    """The failing fields among *details*, taken out of them."""
-    errors = details.get("errors")
-    if not isinstance(errors, list) or not all(
-        isinstance(one, dict) and {"path", "message"} <= set(one) for one in errors
-    ):
-        return []
-    failing: list[dict[str, str]] = details.pop("errors")
-    return failing
+def _is_in(value: Any, message: str) -> bool:
+    """Whether *message* says *value* already."""
+    if isinstance(value, list):
+        return all(_is_in(one, message) for one in value)
+    return isinstance(value, str) and value in message

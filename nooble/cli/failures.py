@@ -1,14 +1,10 @@
-"""What goes wrong is told in one readable message, with an exit code that a script can rely on. A traceback is for those
-who ask for it."""
+"""What can go wrong, in one readable message, with an exit code that a script can rely on."""
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable
 from pathlib import Path
-from traceback import extract_tb, print_exception
-from typing import Annotated, Any
+from traceback import extract_tb
 
 import typer
 
@@ -26,36 +22,6 @@ class Misuse(Failure):
     """What was typed, or set for the command, cannot be meant."""
 
     exit_code = USAGE
-
-
-Traceback = Annotated[
-    bool, typer.Option("--traceback", help="Show where in the code a failure happened.", show_envvar=False)
-]
-
-
-def reporting(body: Callable[..., int | None]) -> Callable[..., None]:
-    """*body* as a command of its own: what it raises is told, what it returns is the exit code, `--traceback` is added."""
-
-    @functools.wraps(body)
-    def command(*, traceback: bool, **options: Any) -> None:
-        try:
-            code = body(**options) or OK
-        except (typer.Exit, typer.Abort, BrokenPipeError):
-            raise
-        except Exception as error:
-            code = exit_code_of(error)
-            if traceback:
-                print_exception(error)
-            else:
-                complain(told(error))
-        raise typer.Exit(code)
-
-    signature = inspect.signature(body, eval_str=True)
-    asked = inspect.Parameter("traceback", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Traceback)
-    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), asked]
-    )
-    return command
 
 
 def complain(message: str) -> None:
@@ -78,12 +44,15 @@ def told(error: BaseException) -> str:
     from nooble.errors import NoobleError, ServerRefused, ServerUnavailable
 
     if isinstance(error, ServerUnavailable):
-        return f"the server cannot be reached: {error}"
+        return f"the server cannot be reached: {error}; {_NO_SERVER}"
     if isinstance(error, ServerRefused):
         return f"the server refuses: {error}"
     if isinstance(error, Failure | NoobleError):
         return str(error)
     return f"{described(error)}; --traceback shows the whole way there"
+
+
+_NO_SERVER = "`nooble dev` brings one of its own, --redis-url names another, `nooble check` says which it is and why"
 
 
 def described(error: BaseException) -> str:

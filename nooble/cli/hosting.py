@@ -53,7 +53,9 @@ async def serve(plans: Sequence[Plan], interrupts: Interrupts) -> None:
         try:
             await _all_of(runs, interrupts.stopping)
         finally:
-            _say_why(workers, interrupts.why)
+            if interrupts.why:
+                grace = max(plan.settings.worker_grace_seconds for plan in plans)
+                get_logger(plans[0].settings.log_level).info("stopping", why=interrupts.why, grace=grace)
             await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
             await _end(runs, patience=1.0)
         for run in runs:
@@ -95,13 +97,6 @@ async def _run(worker: BaseWorker) -> None:
         log = get_logger(worker.app_settings.log_level, service=worker.service_name)
         log.exception("worker_failed", consumer=worker.consumer_name)
         raise Failure(f"the worker of {worker.service_name} failed: {described(error)}") from error
-
-
-def _say_why(workers: Sequence[BaseWorker], why: str) -> None:
-    for worker in workers if why else ():
-        settings = worker.app_settings
-        log = get_logger(settings.log_level, service=settings.service_name)
-        log.info("worker_stopping", why=why, grace=settings.worker_grace_seconds)
 
 
 # ── making ──

@@ -23,7 +23,7 @@ def import_module(name: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    if not is_module_name(name):
+    if not is_module_name(name) or name.endswith(".py"):
         raise Misuse(f"{name!r} is no name of a module; {_as_module(name)}")
     try:
         return importlib.import_module(name)

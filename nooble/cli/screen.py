@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,8 +10,11 @@ from typing import Any
 
 import typer
 
-MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
-"""State of something that was looked at → its mark and colour."""
+Cell = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+_UNBROKEN = 1_000
+"""Width where nobody reads but a program: no line is folded."""
 
 
 def show_json(value: Any) -> None:
@@ -24,15 +28,22 @@ def show_json(value: Any) -> None:
         typer.echo(text)
 
 
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under headers; on a terminal, long cells are folded."""
-    from rich import box
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Rows under headers. On a terminal long cells are folded."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    width = None if sys.stdout.isatty() else 1_000
-    table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(*headers, box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*[Text(cell, overflow="fold") for cell in row])
-    Console(width=width).print(table)
+        cells = [(cell, "") if isinstance(cell, str) else cell for cell in row]
+        table.add_row(*[Text(text, style=style, overflow="fold") for text, style in cells])
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    console = Console(width=_UNBROKEN, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import typer
+from nooble.cli.failures import Failure, Misuse
 
+if TYPE_CHECKING:
     from nooble.config import CommonAppSettings
     from nooble.wire.embedded import Choice
 
@@ -21,17 +21,12 @@ class Wish:
 
     Attributes:
         url: its address.
-        source: where that was said: `COMMANDLINE`, `ENVIRONMENT` (`NOOBLE_REDIS_URL`) or `DEFAULT_MAP` (`[tool.nooble]`).
+        source: where that was said: `COMMANDLINE`, `ENVIRONMENT` (`NOOBLE_REDIS_URL`), `DEFAULT_MAP` (`[tool.nooble]`), or
+            `DEFAULT`, by the command itself, for when nobody says anything.
     """
 
     url: str
     source: str = "COMMANDLINE"
-
-
-def with_source(ctx: typer.Context, param: typer.CallbackParam, value: Wish | None) -> Wish | None:
-    """*value*, and where it was said."""
-    source = ctx.get_parameter_source(param.name or "")
-    return value if value is None or source is None else replace(value, source=source.name)
 
 
 def located(
@@ -46,6 +41,7 @@ def located(
 
     Raises:
         Failure: the settings are wrong.
+        Misuse: what was asked for is no address.
         ConfigurationFault: an embedded server in production.
         EmbeddedServerFault: it cannot be started.
     """
@@ -53,7 +49,10 @@ def located(
 
     settings = make(options)
     choice = choose(settings, wish)
-    settings = make({**options, "redis_url": choice.url})
+    try:
+        settings = make({**options, "redis_url": choice.url})
+    except Failure as error:  # of all that is in them, only this is new
+        raise Misuse(f"{choice.reason} does not name a server: {error}") from error
     embedded = resolve_url(settings) if is_embedded(choice.url) else None
     if embedded is None and settings.redis_password is not None and (live := find()) and live.url == choice.url:
         embedded = live.url
@@ -73,13 +72,12 @@ def choose(settings: CommonAppSettings, wish: Wish | None = None) -> Choice:
         return Choice(said["ENVIRONMENT"], "the environment variable NOOBLE_REDIS_URL")
     own = settings.redis_url if "redis_url" in settings.model_fields_set else None
     exported = any(name.upper().endswith("REDIS_URL") for name in os.environ)
-    if said or own:
-        return choose_server(
-            option=said.get("COMMANDLINE"),
-            variable=own if exported else None,
-            dotenv=None if exported else own,
-            project=said.get("DEFAULT_MAP"),
-        )
+    option, project = said.get("COMMANDLINE"), said.get("DEFAULT_MAP")
+    if option or own or project:
+        variable, dotenv = (own, None) if exported else (None, own)
+        return choose_server(option=option, variable=variable, dotenv=dotenv, project=project)
+    if "DEFAULT" in said:
+        return Choice(said["DEFAULT"], "an embedded server of this directory")
     if settings.redis_url != CommonAppSettings.model_fields["redis_url"].default:
         return Choice(settings.redis_url, f"the default of {type(settings).__name__}")
     return choose_server(live=None if settings.environment.lower() in PRODUCTION else find())

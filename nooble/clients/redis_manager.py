@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from nooble.config import CommonAppSettings
 from nooble.config.common_app_settings import masked_url
+from nooble.errors import ConfigurationFault
 from nooble.logger import get_logger
 from nooble.wire.faults import FOREIGN_ERRORS, fault
 
@@ -23,28 +24,22 @@ class RedisManager:
     def __init__(self, settings: CommonAppSettings) -> None:
         self._settings = settings
         self._client: Redis | None = None
+        self._connecting = asyncio.Lock()
         self._logger = get_logger(settings.log_level, service=settings.service_name)
 
     async def initialize(self) -> None:
         """Connect, and ask the server for a sign of life. Doing it again does nothing.
 
         Raises:
+            ConfigurationFault: `redis_url` cannot be understood.
             ServerUnavailable: nobody answers at `redis_url`.
             ServerRefused: the server refuses the credentials.
             EmbeddedServerFault: `redis_url` is `embedded://`, and that server cannot be started.
             ConfigurationFault: it is, in production.
         """
-        if self._client is not None:
-            return
-        url = await self._address()
-        client = self._make(url)
-        try:
-            await client.ping()
-        except FOREIGN_ERRORS as error:
-            await client.aclose()
-            raise fault(error, masked_url(url)) from error
-        self._client = client
-        self._logger.debug("redis_connected", url=masked_url(url))
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._connect()
 
     async def get_redis_connection(self) -> Redis:
         """The connection; connects first if that has not been done.
@@ -73,6 +68,19 @@ class RedisManager:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def _connect(self) -> Redis:
+        url = await self._address()
+        client = self._make(url)
+        try:
+            await client.ping()
+        except BaseException as error:
+            await client.aclose()
+            if isinstance(error, FOREIGN_ERRORS):
+                raise fault(error, masked_url(url)) from error
+            raise
+        self._logger.debug("redis_connected", url=masked_url(url))
+        return client
+
     async def _address(self) -> str:
         """Where the server is; an embedded one is there from now on."""
         if not self._settings.redis_url.startswith("embedded://"):
@@ -95,7 +103,13 @@ class RedisManager:
                 options["socket_keepalive_options"] = settings.redis_socket_keepalive_options
         if settings.redis_password is not None and url == settings.redis_url:  # an embedded server has none
             options["password"] = settings.redis_password.get_secret_value()
-        return Redis.from_url(url, **options)
+        try:
+            return Redis.from_url(url, **options)
+        except ValueError:  # its text can hold a part of the password
+            raise ConfigurationFault(
+                f"redis_url={masked_url(url)!r} cannot be understood; in a password '#', '/', '?', '@' and '%' are written "
+                "%23, %2F, %3F, %40 and %25"
+            ) from None
 
     def __repr__(self) -> str:
         state = "closed" if self._client is None else "connected"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from nooble.errors import NoobleError, code_of
+from nooble.errors import MalformedAction, NoobleError, code_of
 from nooble.models.ids import new_id
 
 
@@ -219,7 +219,11 @@ class _Undecoded(dict[str, Any]):
 
     def decode(self) -> dict[str, Any]:
         decoder = msgspec.msgpack if self.raw[:1] >= b"\x80" else msgspec.json
-        return {name: value for name, value in decoder.decode(self.raw).items() if name not in _ALL_FIELDS}
+        try:
+            values = decoder.decode(self.raw)
+        except Exception as error:  # hostile bytes, in a field that nobody had asked for before
+            raise MalformedAction(f"an undeclared field is not readable: {error}", details={"path": "$"}) from error
+        return {name: value for name, value in values.items() if name not in _ALL_FIELDS}
 
 
 _ALL_FIELDS = set(DomainAction.model_fields)

@@ -143,7 +143,13 @@ def _bridge(level: int, common: list[Any], rendering: list[Any]) -> None:
 def _for_people() -> list[Any]:
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [_readable, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, exception_formatter=plain)]
+
+
+def _readable(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """*line* without what only machines read: names of consumers, and digits nobody can use."""
+    line.pop("consumer", None)
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
 
 
 def _for_machines(serializer: Callable[..., Any]) -> list[Any]:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from nooble.errors import ServerFault
 from nooble.wire.connection import Endpoint, Link
+from nooble.wire.embedded.server import OLDEST
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-
-OLDEST_REDIS = (7, 0)
-"""First version of Redis that has all that the scripts need; every Valkey claims to be a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class ServerFacts:
     @property
     def is_old(self) -> bool:
         """Whether it is older than what nooble needs."""
-        return tuple(int(part) for part in self.compatible.split(".")[:2] if part.isdigit()) < OLDEST_REDIS
+        return tuple(int(part) for part in self.compatible.split(".")[:2] if part.isdigit()) < OLDEST
 
     @property
     def keeps_data(self) -> bool:

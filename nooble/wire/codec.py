@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -159,7 +159,7 @@ def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
             if isinstance(result, DomainActionResponse):
                 return _encode_as_returned(action, result, codec)
             result = as_result(result)
-        return codec.encode(_answer(action, True, result, None))
+        return codec.encode(_answer(action, True, _named(result, codec), None))
     except _UNENCODABLE as error:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
@@ -185,7 +185,7 @@ def encode_callback(action: DomainAction, result: Any, origin_service: str, code
         return codec.encode(
             Envelope(
                 action_type=action.callback_action_type or "",
-                data=as_result(result),
+                data=_named(as_result(result), codec),
                 action_id=new_id(),
                 timestamp=_now(_UTC),
                 tenant_id=action.tenant_id,
@@ -240,6 +240,13 @@ def _answer(action: DomainAction, success: bool, data: Any, error: Any) -> Answe
         data,
         error,
     )
+
+
+def _named(data: Any, codec: Codec) -> Any:
+    """*data* with keys that are text. JSON has no others; MessagePack would keep them, and no model could read them."""
+    if codec is JSON or not isinstance(data, Mapping) or all(type(key) is str for key in data):
+        return data
+    return msgspec.to_builtins(data, enc_hook=plain, str_keys=True)
 
 
 def _encode_as_returned(action: DomainAction, response: DomainActionResponse, codec: Codec) -> bytes:

@@ -50,8 +50,13 @@ _BY_CLASS: tuple[tuple[type[Exception], type[ServerFault]], ...] = (
     (OSError, ServerUnavailable),
 )
 
-# what a script has no permission for comes without a code word; Valkey's words, and those of Redis 7
-_NOT_ALLOWED = ("ACL failure in script", "The user executing the script can't")
+# what comes without a code word of its own
+_BY_PHRASE: tuple[tuple[str, type[ServerFault]], ...] = (
+    ("no such key", GroupMissing),  # XINFO
+    ("requires the key to exist", GroupMissing),  # XGROUP; fake servers say it for XREADGROUP too
+    ("ACL failure in script", ServerRefused),  # Valkey, Redis 8
+    ("The user executing the script can't", ServerRefused),  # Redis 7
+)
 
 ERROR_REPLIES = (hiredis.ReplyError, redis_errors.ResponseError)
 """What an error looks like when it comes as a reply: a value, not raised."""
@@ -74,8 +79,8 @@ def fault(error: BaseException | bytes, where: str = "") -> ServerFault:
         error = error.__cause__
     text = str(error) or type(error).__name__
     kind = _BY_CODE.get(text.partition(" ")[0])
-    if kind is None and any(words in text for words in _NOT_ALLOWED):
-        kind = ServerRefused
+    if kind is None:
+        kind = next((ours for phrase, ours in _BY_PHRASE if phrase in text), None)
     if kind is None:
         kind = next((ours for theirs, ours in _BY_CLASS if isinstance(error, theirs)), ServerFault)
     made = kind(f"{text} ({where})" if where and where not in text else text)

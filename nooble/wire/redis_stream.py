@@ -134,9 +134,10 @@ class ActionStream:
             for row in rows
             if row[b"pending"] and not self._is_ours(row[b"name"])
         }
-        last, pending = group[b"last-delivered-id"], group[b"pending"]
-        read = await self.work.execute(b"XRANGE", self.stream, b"-", last, b"COUNT", min(pending, 1_000) + 1)
-        return Standing(length, pending, foreign, len(read) > pending, last)
+        last, pending, lag = group[b"last-delivered-id"], group[b"pending"], group.get(b"lag")
+        if lag is None:  # the server cannot always tell how many entries the group has not read
+            lag = length - len(await self.work.execute(b"XRANGE", self.stream, b"-", last, b"COUNT", pending + 1))
+        return Standing(length, pending, foreign, length - lag > pending, last)
 
     # ── taking ──
     async def read(self, count: int, block_ms: int) -> list[Delivery]:
@@ -154,9 +155,7 @@ class ActionStream:
 
     async def abandoned(self, lease_ms: int) -> bool:
         """Whether another of this framework's consumers has entries that it has not renewed for *lease_ms*."""
-        return bool(
-            await ABANDONED.run(self.work, self.stream, self.group, self.consumer, self._pattern, lease_ms)
-        )
+        return bool(await ABANDONED.run(self.work, self.stream, self.group, self.consumer, self._pattern, lease_ms))
 
     async def claim(self, room: int, lease_ms: int) -> tuple[list[Delivery], list[bytes]]:
         """Take over at most *room* entries of this framework's consumers that have not renewed them for *lease_ms*.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from nooble.errors import ServerFault
+from nooble.errors import GroupMissing, ServerFault
 from nooble.wire.connection import Link
-from nooble.wire.faults import ERROR_REPLIES
+from nooble.wire.faults import ERROR_REPLIES, fault
 
 _PATIENCE = 1.0
-_NEVER_SERVED = ("NOGROUP", "ERR no such key", "no such key")  # the last is the library's way of saying it
 
 
 async def describe_stream(link: Link, stream: str, group: str) -> str:
@@ -24,7 +23,7 @@ async def describe_stream(link: Link, stream: str, group: str) -> str:
         return _unknown(str(length))
     waiting = f"{length} in the stream {stream}"
     if isinstance(consumers, ERROR_REPLIES):
-        if not str(consumers).startswith(_NEVER_SERVED):
+        if not isinstance(fault(consumers), GroupMissing):
             return _unknown(str(consumers))
         return f"nobody has ever served it ({waiting}); is a worker running, on this server and in this environment?"
     rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]

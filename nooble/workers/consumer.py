@@ -3,6 +3,7 @@ what it cannot start soon."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from functools import partial
@@ -16,8 +17,8 @@ from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.outage import Patience
 from nooble.workers.pace import Pace
 
-_STALLED = 0.5
-"""Seconds within which what lies ready must be started; others may have it otherwise."""
+_SOON = 0.25
+"""Seconds within which what lies ready is to be started; others may have it otherwise."""
 _MOST_UNSETTLED = 512
 
 
@@ -128,26 +129,32 @@ class Consumer:
         """How many entries may be taken now; waits until it is one or more."""
         flight = self._flight
         while True:
-            idle, ahead, ready = self._concurrency - len(flight.running), self._pace.ahead, len(flight.ready)
+            ahead = self._pace.ahead
+            surplus = len(flight.ready) + len(flight.running) - self._concurrency  # beyond what can start at once
             flight.low = ahead // 2  # refilled at half: reads stay large and overlap the handlers
-            if ready <= flight.low and (room := idle + ahead - ready) > 0 and self._may_take():
+            if surplus <= flight.low and (room := ahead - surplus) > 0 and self._may_take():
                 return room
-            started = flight.taken
-            if not await flight.space.wait(_STALLED):
-                self._share(stalled=flight.taken == started)
+            await flight.space.wait(_SOON)
 
     def _may_take(self) -> bool:
         return self._flight.unsettled < _MOST_UNSETTLED and not self._flight.on_trial(time.monotonic())
 
-    def _share(self, *, stalled: bool) -> None:
-        """Hand back what cannot be started soon, so that others start it."""
-        if len(self._flight.running) < self._concurrency:
-            return  # what waits here waits to be alone, and nobody could start it sooner
-        if stalled:
-            self._pace.stalled(_STALLED)
-            self._hand_back(self._flight.take_unstarted())
+    async def share(self) -> None:
+        """Hand back what is not started soon, so that others start it, until cancelled."""
+        flight = self._flight
+        while True:
+            before = flight.taken
+            await asyncio.sleep(_SOON)
+            if len(flight.running) == self._concurrency:  # else what waits, waits to be alone
+                self._share(flight.taken - before)
+
+    def _share(self, started: int) -> None:
+        """As many as were *started* of late may stay."""
+        if started:
+            self._hand_back(self._flight.take_excess(keep=started))
         else:
-            self._hand_back(self._flight.take_excess(self._pace.startable(_STALLED)))
+            self._pace.stalled(_SOON)
+            self._hand_back(self._flight.take_unstarted())
 
     def _hand_back(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

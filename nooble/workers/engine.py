@@ -90,6 +90,7 @@ class Engine:
         await self._lease.renew()  # sets the clock before the first deadline is looked at
         self._executors.owner = asyncio.current_task()
         self._start("reader", self._consumer.run())
+        self._start("sharer", self._consumer.share())
         self._start("settler", self._settlement.run())
         self._start("lease", self._lease.run())
         self._start("upkeep", self._upkeep.run())
@@ -131,7 +132,7 @@ class Engine:
         """Stop reading, hand back what has not started, let handlers finish within the grace, write what there is to
         say."""
         try:
-            await _end([self._tasks["reader"]])
+            await _end([self._tasks["reader"], self._tasks["sharer"]])
             await self.stream.reader.close()
             await self._hand_back_unseen()
             self._release(self.flight.take_unstarted())

@@ -35,11 +35,7 @@ class Pace:
         """Nothing has been started for *seconds*."""
         self.mean = max(self.mean, seconds * self._concurrency)
 
-    def startable(self, seconds: float) -> int:
-        """How many are likely to be started within *seconds*, as far as may be read ahead."""
-        return min(self._most, int(seconds * self._concurrency / max(self.mean, 1e-6)))
-
     @property
     def ahead(self) -> int:
         """How many may lie ready beside those at work."""
-        return self.startable(_HORIZON)
+        return min(self._most, int(_HORIZON * self._concurrency / max(self.mean, 1e-6)))

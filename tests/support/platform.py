@@ -74,10 +74,11 @@ class Platform:
         return int(await self.redis.xlen(self.stream))
 
     async def is_done(self) -> bool:
-        """Whether nothing is left: no entry, nothing pending, no retry."""
-        if await self.backlog() or await self.redis.zcard(self.retries):
-            return False
-        return not (await self.pending())
+        """Whether nothing is left, all looked at in one moment: no entry, no retry, nothing pending."""
+        async with self.redis.pipeline(transaction=True) as look:
+            look.xlen(self.stream).zcard(self.retries).xpending(self.stream, self.group)
+            entries, retries, pending = await look.execute(raise_on_error=False)
+        return isinstance(pending, dict) and not (entries or retries or pending["pending"])
 
     async def pending(self) -> list[dict[str, Any]]:
         """What was delivered and has not ended, with consumer and count of deliveries."""

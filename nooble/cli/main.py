@@ -1,0 +1,213 @@
+"""The command `nooble`: what can be typed, and where it is done. Nothing slow is imported here: help is there at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import typer
+
+from nooble._version import __version__
+from nooble.cli import options as o
+from nooble.cli.failures import Misuse, complain
+from nooble.cli.reporting import reporting
+
+app = typer.Typer(
+    name="nooble",
+    help="Typed actions on Redis Streams: run services, talk to them, look at them.",
+    epilog="Every option can be set by a variable, --grace of run by NOOBLE_RUN_GRACE, or in \\[tool.nooble.run] of "
+    "pyproject.toml; target, server and logs for all commands at once, by NOOBLE_REDIS_URL, or in \\[tool.nooble].\n\n"
+    "Exit codes: 0 all is well, 1 it failed, 2 it was typed wrongly, 69 the server cannot be reached.",
+    context_settings={"auto_envvar_prefix": "NOOBLE"},
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def command(panel: str) -> Callable[[Callable[..., int | None]], None]:
+    """Register a function as a command of its name, in a *panel* of the help."""
+
+    def register(body: Callable[..., int | None]) -> None:
+        app.command(rich_help_panel=panel)(reporting(body))
+
+    return register
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="nooble")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nooble {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_every_command(
+    ctx: typer.Context,
+    version: Annotated[bool, o.flag("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    from nooble.cli.project import Known, project_defaults
+
+    commands: dict[str, Any] = ctx.command.commands  # type: ignore[attr-defined]
+    try:
+        ctx.default_map = project_defaults(
+            {
+                name: {
+                    one.name: Known(several=one.nargs == -1 or getattr(one, "multiple", False), shared=bool(one.envvar))
+                    for one in command.params
+                }
+                for name, command in commands.items()
+            }
+        )
+    except Misuse as error:
+        complain(str(error))
+        raise typer.Exit(error.exit_code) from None
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@command("Run")
+def run(
+    target: o.Targets,
+    service: o.Services = None,
+    concurrency: o.Concurrency = None,
+    redis_url: o.RedisUrl = None,
+    log_level: o.LogLevel = None,
+    log_format: o.LogFormat = None,
+    grace: o.Grace = None,
+    workers: Annotated[int | None, o.option("--workers", "-w", hidden=True)] = None,
+) -> None:
+    """Run services until SIGTERM or Ctrl-C.
+
+    They stop reading, finish what runs within the grace and hand back the rest; a second signal ends them at once.
+    A server that is away is waited for.
+    """
+    if workers is not None:
+        raise Misuse(
+            "one command is one process, so far: start it several times, and the workers share the actions; "
+            "--concurrency N runs several actions in one process"
+        )
+    from nooble.cli.run import run as body
+
+    given = _given(
+        worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
+    )
+    body(target, service or [], redis_url, given)
+
+
+@command("Run")
+def dev(
+    target: o.Targets,
+    service: o.Services = None,
+    concurrency: o.Concurrency = None,
+    redis_url: o.RedisUrl = None,
+    log_level: o.LogLevel = None,
+    log_format: o.LogFormat = None,
+    grace: o.Grace = 2.0,
+    reload: Annotated[bool, o.flag("--reload/--no-reload", help="Start anew whenever a Python file changes.")] = True,
+    watch: Annotated[
+        list[str] | None,
+        o.option("--watch", metavar="PATH", help="What to watch, instead of this directory; can be repeated."),
+    ] = None,
+) -> int:
+    """Run services while you write them: with a server of their own, reload, and readable logs.
+
+    Says what to type next. Unless a server is named, an embedded one is started, which keeps its data in .nooble and
+    is found by other commands in the same directory.
+    """
+    from nooble.cli.dev import Order
+    from nooble.cli.dev import dev as body
+
+    given = _given(
+        worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
+    )
+    return body(Order(targets=target, services=service or [], options=given), redis_url, reload, watch or [])
+
+
+@command("Talk")
+def call(
+    action: o.Action,
+    payload: o.Payload = None,
+    timeout: o.Timeout = 30.0,
+    service: o.Service = None,
+    field: o.Fields = None,
+    target: o.Code = None,
+    redis_url: o.RedisUrl = None,
+    json: o.Json = False,
+) -> int:
+    """Send an action, wait for its answer, and show it.
+
+    Shows the data of the answer; with --json the whole answer. An answer that is an error is a failure.
+    """
+    from nooble.cli.call import call as body
+    from nooble.cli.call import errand_for
+
+    errand = errand_for(action, payload or [], redis_url, service=service, targets=target or [], fields=field or [])
+    return body(errand, timeout, json)
+
+
+@command("Talk")
+def send(
+    action: o.Action,
+    payload: o.Payload = None,
+    service: o.Service = None,
+    field: o.Fields = None,
+    target: o.Code = None,
+    redis_url: o.RedisUrl = None,
+    json: o.Json = False,
+) -> None:
+    """Send an action that nobody waits for, and show its id."""
+    from nooble.cli.call import errand_for
+    from nooble.cli.call import send as body
+
+    body(errand_for(action, payload or [], redis_url, service=service, targets=target or [], fields=field or []), json)
+
+
+@command("Look")
+def routes(target: o.Targets, service: o.Services = None, json: o.Json = False) -> None:
+    """Show which actions services have, what they take and what they give."""
+    from nooble.cli.routes import routes as body
+
+    body(target, service or [], json)
+
+
+@command("Check")
+def check(target: o.Targets, service: o.Services = None, redis_url: o.RedisUrl = None, json: o.Json = False) -> int:
+    """Look at code, settings and server before anything runs, and say what to do.
+
+    Which server and why, its version, whether it keeps its data, and what the streams hold.
+    """
+    from nooble.cli.check import check as body
+
+    return body(target, service or [], redis_url, json)
+
+
+@command("Check")
+def adopt(
+    service: Annotated[str, o.argument(metavar="SERVICE|TARGET", help="Name of the service, or its code.")],
+    pending: Annotated[
+        Literal["bury", "replay", "leave"],
+        o.option("--pending", metavar="FATE", help="What becomes of entries that others have left pending."),
+    ] = "bury",
+    idle: Annotated[
+        float,
+        o.option("--idle", min=0, metavar="SECONDS", help="Leave those alone that were touched more lately than this."),
+    ] = 3600.0,
+    yes: Annotated[bool, o.flag("--yes", help="Do not ask for confirmation.")] = False,
+    redis_url: o.RedisUrl = None,
+    json: o.Json = False,
+) -> None:
+    """Take over a stream that the platform's code has used before.
+
+    What it has left pending is ended, what it has acknowledged and never deleted is deleted. Can be repeated.
+    """
+    from nooble.cli.adopt import adopt as body
+
+    body(service, pending, idle, yes, redis_url, json)

@@ -1,0 +1,95 @@
+"""A worker as the platform's code has it: it knows the field `data` and nothing else, and answers by LPUSH."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import random
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Self
+
+import redis.asyncio as redis_asyncio
+
+_IDS = ("correlation_id", "trace_id", "task_id", "tenant_id", "session_id")
+
+
+class PlatformWorker:
+    """Serves one stream, several actions at a time and in no order; a context manager.
+
+    Args:
+        redis: whose connection parameters are used.
+        stream: the key of the stream.
+        group: its consumer group.
+        handle: makes the result of an action, awaited if need be; by default the data of the action.
+
+    Attributes:
+        seen: the envelopes that came, as they were.
+    """
+
+    def __init__(
+        self, redis: redis_asyncio.Redis, stream: str, group: str, handle: Callable[[dict[str, Any]], Any] | None = None
+    ) -> None:
+        pool = redis.connection_pool
+        options = pool.connection_kwargs | {"decode_responses": True, "client_name": "platform", "socket_timeout": 10.0}
+        made = redis_asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
+        self._redis = redis_asyncio.Redis.from_pool(made)
+        self._stream, self._group = stream, group
+        self._handle = handle or (lambda envelope: envelope["data"])
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.seen: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> Self:
+        with contextlib.suppress(redis_asyncio.ResponseError):
+            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        self._start(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+    async def _run(self) -> None:
+        while True:
+            read = await self._redis.xreadgroup(
+                self._group,
+                f"{self._group.removesuffix('-group')}-worker-instance1",
+                {self._stream: ">"},
+                count=50,
+                block=500,
+            )
+            entries = [
+                entry for _, found in (read.items() if isinstance(read, dict) else read or []) for entry in found
+            ]
+            random.shuffle(entries)
+            for entry_id, fields in entries:
+                self._start(self._do(entry_id, json.loads(fields["data"])))
+
+    async def _do(self, entry_id: str, envelope: dict[str, Any]) -> None:
+        self.seen.append(envelope)
+        result = self._handle(envelope)
+        if inspect.isawaitable(result):
+            result = await result
+        if queue := envelope.get("callback_queue_name"):
+            message = {name: envelope[name] for name in _IDS} | {
+                "action_id": str(uuid.uuid4()),
+                "timestamp": datetime.now().isoformat(),
+                "data": result,
+            }
+            if callback := envelope.get("callback_action_type"):
+                message |= {"action_type": callback, "origin_service": self._group, "user_id": envelope["user_id"]}
+            else:
+                message |= {"success": True, "error": None, "action_type_response_to": envelope["action_type"]}
+            pipe = self._redis.pipeline()
+            await pipe.lpush(queue, json.dumps(message)).expire(queue, 300).execute()
+        await self._redis.xack(self._stream, self._group, entry_id)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
