@@ -36,7 +36,7 @@ def test_routes_are_shown_as_a_table(pedidos: Terminal) -> None:
     assert done.code == 0
     assert [line.split()[:4] for line in done.out.splitlines()[2:4]] == [
         ["pedidos", "pedidos.pedido.crear", "Nuevo", "Pedido"],
-        ["pedidos", "pedidos.pedido.agotar", "None", "pedidos.py:29"],
+        ["pedidos", "pedidos.pedido.agotar", "None", "pedidos.py:26"],
     ]
     assert "Take an order" in done.out
 
