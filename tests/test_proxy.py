@@ -74,6 +74,21 @@ async def test_a_mute_link_loses_only_the_reply(proxy: Proxy, caller: Caller, se
     assert server.client.get("key") == "value"
 
 
+async def test_a_connection_that_has_lost_something_stays_silent(
+    proxy: Proxy, caller: Caller, dial: Callable[[], Awaitable[Caller]]
+) -> None:
+    """Nothing on a real link arrives after something that was sent before it did not."""
+    for fault in ("deaf", "mute"):
+        caller = await dial()
+        setattr(proxy, fault, True)
+        with pytest.raises(TimeoutError):
+            await caller.say("PING", timeout=0.05)
+        setattr(proxy, fault, False)
+        with pytest.raises(TimeoutError):
+            await caller.say("PING", timeout=0.05)
+        assert await (await dial()).say("PING") == b"+PONG\r\n"
+
+
 async def test_a_swallowed_reply_is_that_of_the_request_which_was_named(
     proxy: Proxy, caller: Caller, server: Server
 ) -> None:

@@ -60,7 +60,11 @@ def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str]) -
     if reload and not watching:
         typer.secho("No reload on change: pip install 'nooble[dev]' brings it.", fg=typer.colors.YELLOW, err=True)
     child = Child()  # it has a lot to import, and needs no order for that
-    order, keep_server = with_server(order, wish)
+    try:
+        order, keep_server = with_server(order, wish)
+    except BaseException:
+        child.kill()
+        raise
     return Supervisor(order, child, keep_server, [Path(one) for one in watched or ["."]] if watching else []).run()
 
 
@@ -193,3 +197,5 @@ class Child:
         """End it at once."""
         self._process.kill()
         self._process.wait()
+        with suppress(BrokenPipeError):
+            self._pipe.close()

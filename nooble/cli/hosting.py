@@ -13,7 +13,7 @@ from nooble.cli.failures import Failure, described
 from nooble.cli.interrupts import Interrupts
 from nooble.cli.planning import Plan, gifts_for
 from nooble.clients import BaseRedisClient, RedisManager
-from nooble.errors import NoobleError
+from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.observability.logging import log_events
@@ -72,8 +72,9 @@ async def _all_of(tasks: Sequence[asyncio.Task[T]], stopping: asyncio.Event) -> 
             done, _ = await asyncio.wait({stop, *left}, return_when=asyncio.FIRST_COMPLETED)
             left -= done
             for task in done:
-                task.result()
-        return [] if left else [task.result() for task in tasks]
+                if not task.cancelled():
+                    task.result()
+        return [] if left else [task.result() for task in tasks if not task.cancelled()]
     finally:
         stop.cancel()
 
@@ -91,7 +92,7 @@ async def _run(worker: BaseWorker) -> None:
     """One worker, from start to end. An error that nobody expected is logged with its traceback."""
     try:
         await worker.run()
-    except NoobleError:
+    except (ServerFault, ConfigurationFault):
         raise
     except Exception as error:
         log = get_logger(worker.app_settings.log_level, service=worker.service_name)

@@ -55,7 +55,7 @@ def modules_below(package: ModuleType) -> list[tuple[str, Path]]:
         (".".join([package.__name__, *path.relative_to(folder).with_suffix("").parts]), path)
         for folder in map(Path, getattr(package, "__path__", ()))
         for path in sorted(folder.rglob("*.py"))
-        if path.name != "__init__.py"
+        if not path.stem.startswith("__")
     ]
 
 

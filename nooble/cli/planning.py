@@ -58,7 +58,7 @@ def plans_for(
         EmbeddedServerFault: the settings ask for an embedded server, which cannot be started.
     """
     plans = []
-    for part in _selected(list(parts), list(selected)):
+    for part in chosen(list(parts), list(selected)):
         refuse_unknown_gifts(part)
         plans.append(Plan(part, *located(partial(settings_of, part), dict(options or {}), wish)))
     _refuse_two_of_one_name(plans)
@@ -96,10 +96,15 @@ def settings_of(part: Part, options: Mapping[str, Any]) -> CommonAppSettings:
 
 
 # ── selection ──
-def _selected(parts: list[Part], wanted: list[str]) -> list[Part]:
+def chosen(parts: list[Part], wanted: list[str]) -> list[Part]:
+    """Those of *parts* that are *wanted*, by their names in the code or on the wire; all of them if none is.
+
+    Raises:
+        Misuse: there is no such service.
+    """
     if not wanted:
         return parts
-    names = {part: {part.name, *_wire_name(part)} for part in parts}
+    names = {part: {part.name, name_on_the_wire(part)} for part in parts}
     known = sorted(name for every in names.values() for name in every)
     for name in wanted:
         if name not in known:
@@ -109,11 +114,12 @@ def _selected(parts: list[Part], wanted: list[str]) -> list[Part]:
     return [part for part in parts if names[part].intersection(wanted)]
 
 
-def _wire_name(part: Part) -> list[str]:
+def name_on_the_wire(part: Part) -> str:
+    """What the service of *part* is called by others; its name in the code, if its settings cannot be made here."""
     try:
-        return [settings_of(part, {}).service_name]
-    except Failure:  # it may be another one that is wanted
-        return []
+        return settings_of(part, {}).service_name
+    except WrongSettings:
+        return part.name
 
 
 def _refuse_two_of_one_name(plans: list[Plan]) -> None:

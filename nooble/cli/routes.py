@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from nooble.cli.failures import shown
-from nooble.cli.planning import Plan, plans_for
+from nooble.cli.planning import chosen, name_on_the_wire
 from nooble.cli.screen import show_json, show_table
 from nooble.cli.targets import parts_of
 from nooble.routing import Route
@@ -17,37 +17,33 @@ from nooble.routing.route import name_of
 
 def routes(targets: Sequence[str], services: Sequence[str], as_json: bool) -> None:
     """Show the actions of every service that *targets* name."""
-    plans = plans_for(parts_of(targets), services)
+    parts = [(name_on_the_wire(part), part) for part in chosen(parts_of(targets), list(services))]
+    rows = [_facts(name, route) for name, part in parts for route in part.routes]
     if as_json:
-        show_json([_facts(plan, route) for plan in plans for route in plan.part.routes])
+        show_json(rows)
         return
-    rows = [_row(plan, route) for plan in plans for route in plan.part.routes]
     if rows:
-        show_table(("service", "action", "takes", "gives", "what it does", "where"), rows)
-    for plan in plans:
-        if not plan.part.routes:
-            typer.echo(
-                f"{plan.service_name} ({plan.part.name}) declares no action: its process_action is written by hand."
-            )
+        show_table(("service", "action", "takes", "gives", "what it does", "where"), [_cells(row) for row in rows])
+    for name, part in parts:
+        if not part.routes:
+            typer.echo(f"{name} ({part.name}) declares no action: its process_action is written by hand.")
 
 
-def _row(plan: Plan, route: Route) -> tuple[str, ...]:
-    facts = _facts(plan, route)
-    what = route.title or route.description.partition("\n")[0]
+def _cells(facts: dict[str, Any]) -> tuple[str, ...]:
     return (
-        plan.service_name,
-        route.action_type + (" (deprecated)" if route.deprecated else ""),
+        facts["service"],
+        facts["action"] + (" (deprecated)" if facts["deprecated"] else ""),
         facts["takes"] or "",
         facts["gives"] or "",
-        what,
+        facts["title"] or facts["description"].partition("\n")[0],
         facts["source"],
     )
 
 
-def _facts(plan: Plan, route: Route) -> dict[str, Any]:
+def _facts(service: str, route: Route) -> dict[str, Any]:
     file, _, line = route.source.rpartition(":")
     return {
-        "service": plan.service_name,
+        "service": service,
         "action": route.action_type,
         "takes": None if route.model is None else name_of(route.model),
         "gives": None if route.response_model is None else name_of(route.response_model),

@@ -71,7 +71,7 @@ def choose(settings: CommonAppSettings, wish: Wish | None = None) -> Choice:
     if "ENVIRONMENT" in said:
         return Choice(said["ENVIRONMENT"], "the environment variable NOOBLE_REDIS_URL")
     own = settings.redis_url if "redis_url" in settings.model_fields_set else None
-    exported = any(name.upper().endswith("REDIS_URL") for name in os.environ)
+    exported = f"{settings.model_config.get('env_prefix') or ''}redis_url".upper() in map(str.upper, os.environ)
     option, project = said.get("COMMANDLINE"), said.get("DEFAULT_MAP")
     if option or own or project:
         variable, dotenv = (own, None) if exported else (None, own)

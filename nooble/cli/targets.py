@@ -156,9 +156,9 @@ def _where_they_are(module: ModuleType) -> str:
             "nooble."
         ):
             return f"it imports {name}: name {value.__module__}:{name}"
-    for name, path in modules_below(module):
-        if "BaseService" in path.read_text(errors="replace"):
-            return f"name the module that does, such as {name}"
+    below = [name for name, path in modules_below(module) if "BaseService" in path.read_text(errors="replace")]
+    if below:
+        return f"name what does: {', '.join(below[:5])}"
     return "a service is a class that inherits from BaseService"
 
 

@@ -4,15 +4,16 @@ again. What is sent and how is the business of the client below."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack, cast, overload
 
 from nooble.errors.remote import raised_again
 from nooble.models import DomainActionResponse
+from nooble.models.sending import CallOptions, SendOptions
 
 if TYPE_CHECKING:
-    from nooble.routing import ActionHost, CallOptions, Declared, SendOptions
+    from nooble.routing import ActionHost, Declared
 
 Payload = TypeVar("Payload")
 Result = TypeVar("Result")
@@ -67,12 +68,13 @@ class ServiceClient:
             What its handler declares to return.
 
         Raises:
+            TypeError: *action* is no action, or an option is unknown.
             CallTimeout: no answer in time.
             UnknownAction, InvalidPayload, Reject, …: what the other service raised, by its code.
             RemoteError: the other service failed with an error that has no class here.
             InvalidResponse: the answer is not what the handler declares.
         """
-        answer = await self._client.call(action.action_type, payload, **options)
+        answer = await self._client.call(_type_of(action, options, _CALL), payload, **options)
         return _result(action, answer)
 
     @overload
@@ -91,7 +93,7 @@ class ServiceClient:
         Returns:
             The id of the action.
         """
-        return await self._client.send(action.action_type, payload, **options)
+        return await self._client.send(_type_of(action, options, _SEND), payload, **options)
 
     @overload
     async def call_back(
@@ -120,7 +122,10 @@ class ServiceClient:
         Returns:
             The id of the action.
         """
-        return await self._client.call_back(action.action_type, payload, callback_action_type=to.action_type, **options)
+        action_type = _type_of(action, options, _SEND)
+        return await self._client.call_back(
+            action_type, payload, callback_action_type=_type_of(to, {}, _SEND), **options
+        )
 
     def of(self, service: type[Service]) -> type[Service]:
         """*service* from afar: its actions by name, awaited like methods, with `CallOptions` beside the payload.
@@ -152,6 +157,25 @@ class _Remote:
 
     def __repr__(self) -> str:
         return f"<{self._service.__qualname__} from afar>"
+
+
+_SEND, _CALL = frozenset(SendOptions.__annotations__), frozenset(CallOptions.__annotations__)
+
+
+def _type_of(action: Declared[Any, Any], options: Mapping[str, Any], known: Set[str]) -> str:
+    """The type of *action*. What is wrong is told at once: an option that nobody knows would travel unread."""
+    if not hasattr(type(action), "read_answer"):
+        raise TypeError(
+            f"{action!r} is no declared action: name it by its handler on the class, such as PedidosService.crear; "
+            "by text it is called through a BaseRedisClient"
+        )
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"{action.action_type}: unknown option {name!r}; the payload is given without a name, "
+                f"and options are {', '.join(sorted(known))}"
+            )
+    return action.action_type
 
 
 def _result(action: Declared[Any, Any], answer: DomainActionResponse) -> Any:

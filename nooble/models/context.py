@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from nooble.errors import ContextClosed
 from nooble.logger import get_logger
@@ -169,6 +172,22 @@ class ActionContext:
         action = self._follow_up(action_type, data, metadata, {"correlation_id": None} | fields)
         return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its handler is still at work."""
+        return self._open
+
+    def nested(self, action: DomainAction) -> Self:
+        """A context for *action*, done as a part of this one: what is sent through it joins the same commit.
+
+        It carries on the ids of its own action, and the deadline of this one.
+        """
+        if self._joins and self.outbox is None:
+            self.outbox = []  # shared from now on
+        twin = copy.copy(self)
+        twin.action = action
+        return twin
+
     def close(self) -> None:
         """The handler has ended: what is sent from now on could not join its commit."""
         self._open = False
@@ -218,6 +237,17 @@ find_context = _current.get
 """The context of the action at work, or `None` outside of one."""
 
 
+@contextmanager
+def at_work(context: ActionContext) -> Iterator[None]:
+    """Make *context* the current one for a while, and close it then."""
+    token = set_current(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        context.close()
+
+
 def current_context() -> ActionContext:
     """The context of the action at work: for hand-written `process_action`, middleware and what they call.
 
@@ -226,5 +256,5 @@ def current_context() -> ActionContext:
     """
     context = _current.get()
     if context is None:
-        raise LookupError("no action is at work here; current_context() is for code that a worker runs")
+        raise LookupError("no action is at work here; current_context() is for code that handlers and middleware call")
     return context

@@ -7,7 +7,6 @@ from nooble.routing.middleware import Middleware, Next, chain
 from nooble.routing.options import Options
 from nooble.routing.route import CATCH_ALL, Route
 from nooble.routing.router import ActionRouter
-from nooble.routing.typed import CallOptions, SendOptions
 
 __all__ = [
     "CATCH_ALL",
@@ -15,13 +14,11 @@ __all__ = [
     "ActionFunction",
     "ActionHost",
     "ActionRouter",
-    "CallOptions",
     "Declared",
     "Middleware",
     "Next",
     "Options",
     "Route",
-    "SendOptions",
     "action",
     "chain",
 ]

@@ -14,16 +14,16 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from nooble.errors import DeclarationError
 from nooble.models.action_types import is_action_type
-from nooble.routing.binding import Binding, Call, Host
+from nooble.models.sending import CallOptions
+from nooble.routing.binding import Binding, decide
 from nooble.routing.checks import answer_reader
-from nooble.routing.decision import decide
-from nooble.routing.middleware import Middleware, chain
+from nooble.routing.middleware import Middleware, Next, chain
 from nooble.routing.options import Options, checked
-from nooble.routing.origin import Origin
+from nooble.routing.origin import Origin, plain_name
 from nooble.routing.readers import Reader
 from nooble.routing.route import CATCH_ALL, Route
 from nooble.routing.signature import read_result
-from nooble.routing.typed import CallOptions, MethodDecorator
+from nooble.routing.typed import MethodDecorator
 
 Payload = TypeVar("Payload", contravariant=True)
 Result = TypeVar("Result", covariant=True)
@@ -94,13 +94,9 @@ class Declared(Generic[Payload, Result]):
             )
         return self._binding
 
-    def bind(self, service: Host) -> Call:
+    def bind(self, service: object) -> Next:
         """The call for one service, through the middleware of its router."""
-        call = self.binding(type(service)).bind(service)
-        if not self._middleware:
-            return call
-        through = chain(self._middleware, call)
-        return lambda action, context: through(action, context or service.local_context(action))
+        return chain(self._middleware, self.binding(type(service)).bind(service))
 
     @functools.cached_property
     def response_model(self) -> Any:
@@ -131,7 +127,7 @@ class Action(Declared[Payload, Result], Generic[Payload, Result, Direct]):
     def __set_name__(self, owner: type, name: str) -> None:
         if self.owner is None:
             self.owner = owner
-            self.origin = replace(self.origin, name=f"{owner.__qualname__}.{name}".rpartition("<locals>.")[2])
+            self.origin = replace(self.origin, name=f"{plain_name(owner)}.{name}")
 
     @overload
     def __get__(self, instance: None, owner: type) -> Action[Payload, Result, Direct]: ...
@@ -154,8 +150,12 @@ class Action(Declared[Payload, Result], Generic[Payload, Result, Direct]):
         Raises:
             TypeError: always.
         """
-        method = self.origin.name.rpartition(".")[2]
-        service = self.origin.name.rpartition(".")[0]
+        if self.owner is None:
+            raise TypeError(
+                f"{self.origin.name} is declared by @action, which is for methods of a service; "
+                "functions are declared by @router.action(...) of an ActionRouter"
+            )
+        service, _dot, method = self.origin.name.rpartition(".")
         raise TypeError(
             f"{self.origin.name} is the name of an action: run it with {method}(...) on an instance, "
             f"or call it from afar with client.of({service}).{method}(...)"
@@ -199,22 +199,28 @@ def action(action_type: str, **options: Unpack[Options]) -> MethodDecorator:
 
     def declare(method: Callable[..., Any]) -> Action[Any, Any, Any]:
         declared: Action[Any, Any, Any] = Action(method, action_type, options)
-        earlier = sys._getframe(1).f_locals.get(method.__name__)
-        if isinstance(earlier, Action) and earlier.owner is None:
+        around = sys._getframe(1)
+        if around.f_code.co_name == "<module>":
             raise declared.origin.error(
-                f"would replace the method of the same name that handles {earlier.action_type!r} ({earlier.origin.place})",
-                "give one of the two another name",
+                "@action outside of a class, where no service finds it",
+                "make it a method of a service, or a function of an ActionRouter: @router.action(...)",
             )
+        if "__qualname__" in around.f_locals:
+            around.f_locals.setdefault(WRITTEN_HERE, []).append(declared)
         return declared
 
     return declare
+
+
+WRITTEN_HERE = "__actions__"
+"""Attribute of a class: every action that is written in its body, to notice when one of them gets lost there."""
 
 
 def two_handlers(
     declared: Declared[Any, Any], earlier: Declared[Any, Any], cls: type | None = None
 ) -> DeclarationError:
     """The error of two handlers for one action, both of *cls* or of one router."""
-    of = "" if cls is None else f" of {cls.__qualname__}"
+    of = "" if cls is None else f" of {plain_name(cls)}"
     return declared.origin.error(
         f"a second handler{of} for the action {declared.action_type!r}, "
         f"which {earlier.origin.name} handles ({earlier.origin.place})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import closing
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -12,12 +13,11 @@ from typing import Any, ClassVar
 from nooble.errors import UnknownAction
 from nooble.models import ActionContext, DomainAction
 from nooble.models.action_types import MAX_ACTION_TYPE
-from nooble.models.context import find_context
+from nooble.models.context import at_work, find_context
 from nooble.retry import Retry
 from nooble.routing.action import Action
-from nooble.routing.binding import Call
-from nooble.routing.middleware import Middleware, chain
-from nooble.routing.origin import did_you_mean
+from nooble.routing.middleware import Middleware, Next, chain
+from nooble.routing.origin import Origin, did_you_mean, plain_name
 from nooble.routing.route import CATCH_ALL, Route
 from nooble.routing.router import ActionRouter
 from nooble.routing.table import Actions, actions_of, joined
@@ -68,7 +68,7 @@ class ActionHost:
             return found
         names = cls.action_names()
         hint = did_you_mean(name, names, f"its actions: {', '.join(names) or 'none'}")
-        raise AttributeError(f"{name!r} is no action of {cls.__qualname__}; {hint}")
+        raise AttributeError(f"{name!r} is no action of {plain_name(cls)}; {hint}")
 
     @classmethod
     def action_names(cls) -> list[str]:
@@ -81,6 +81,8 @@ class ActionHost:
         Raises:
             DeclarationError: one of them cannot work here, or handles an action that another handler has.
         """
+        if not isinstance(router, ActionRouter):
+            raise Origin.of_class(type(self)).error(f"include({router!r}) cannot be meant", "give it an ActionRouter")
         self._declared = joined(self._declared, router.include_in(type(self)), type(self))
         self.__dict__.pop("_dispatch", None)
 
@@ -92,7 +94,8 @@ class ActionHost:
     async def process_action(self, action: DomainAction) -> Any:
         """Run the handler that is declared for *action*.
 
-        Subclasses may override it and call this one for what they do not handle themselves.
+        Subclasses may override it and call this one for what they do not handle themselves. A handler may call it to run
+        another action as a part of its own: what both send joins one commit.
 
         Returns:
             The result of the handler.
@@ -103,34 +106,36 @@ class ActionHost:
             InvalidResponse: the handler returned what it does not declare.
         """
         context = find_context()
-        if context is not None and context.action is not action and context.action.action_id != action.action_id:
-            context = None  # a handler runs another action by hand: that one has a context of its own
-        return await self._dispatch(action, context)
+        if context is None or not context.is_open:
+            context = self.local_context(action)
+            with at_work(context):
+                return await self._dispatch(action, context)
+        if context.action is action or context.action.action_id == action.action_id:
+            return await self._dispatch(action, context)
+        with closing(context.nested(action)) as part:
+            return await self._dispatch(action, part)
 
     def local_context(self, action: DomainAction) -> ActionContext:
         """A context for *action* where no worker has made one."""
         return ActionContext(action)
 
     @cached_property
-    def _dispatch(self) -> Call:
+    def _dispatch(self) -> Next:
         calls = _Calls(self)
 
-        def dispatch(action: DomainAction, context: ActionContext | None) -> Awaitable[Any]:
+        def dispatch(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
             return calls[action.action_type](action, context)
 
-        if not self.middleware:
-            return dispatch
-        through = chain(self.middleware, dispatch)
-        return lambda action, context: through(action, context or self.local_context(action))
+        return chain(self.middleware, dispatch)
 
 
-class _Calls(dict[str, Call]):
+class _Calls(dict[str, Next]):
     """The calls of one instance by action type, each bound when it is first needed."""
 
     def __init__(self, service: ActionHost) -> None:
         self._service = service
 
-    def __missing__(self, action_type: str) -> Call:
+    def __missing__(self, action_type: str) -> Next:
         declared = self._service._declared
         if action_type in declared:
             call = self[action_type] = declared[action_type].bind(self._service)
@@ -143,9 +148,11 @@ class _Calls(dict[str, Call]):
 def _unknown(action_type: str, service: ActionHost) -> UnknownAction:
     shown = action_type[:MAX_ACTION_TYPE]
     close = difflib.get_close_matches(shown, _candidates(shown, service._declared), cutoff=0.8)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"it has {len(service._declared)} actions, none like it"
+    hint = (
+        f"did you mean {' or '.join(close)}?" if close else f"none of its {len(service._declared)} actions is like it"
+    )
     return UnknownAction(
-        f"{type(service).__qualname__} has no action {shown!r}; {hint}",
+        f"{plain_name(type(service))} has no action {shown!r}; {hint}",
         details={"action_type": shown, "close_matches": close},
     )
 

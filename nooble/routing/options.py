@@ -69,7 +69,11 @@ def _is_seconds(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value)
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _is_set_of_names(value: Any) -> bool:
+    return _is_names(list(value)) if isinstance(value, set | frozenset) else _is_names(value)
 
 
 def _is_middleware(value: Any) -> bool:
@@ -91,5 +95,5 @@ _EXPECTED: Mapping[str, _Expectation] = {
     "deprecated": (lambda value: isinstance(value, bool), "True or False"),
     "version": (lambda value: value is None or _is_text(value), "text"),
     "middleware": (_is_middleware, "a list of functions async def (action, context, call_next)"),
-    "sensitive": (_is_names, "a list of field names"),
+    "sensitive": (_is_set_of_names, "a list of field names"),
 }

@@ -31,14 +31,24 @@ class Origin:
         """The place of *function*; that of what it wraps, if it is a wrapper."""
         inner = inspect.unwrap(function)
         code = getattr(inner, "__code__", None)
-        name = getattr(inner, "__qualname__", repr(inner)).rpartition("<locals>.")[2]
-        return cls(code.co_filename, code.co_firstlineno, name) if code else cls("<unknown file>", 0, name)
+        if code is None:
+            return cls.here(plain_name(inner) if isinstance(inner, type) else f"a {type(inner).__name__}")
+        return cls(code.co_filename, code.co_firstlineno, plain_name(inner))
 
     @classmethod
-    def of_class(cls, owner: type) -> Origin:
-        """The place of the class *owner*, as far as Python knows it."""
+    def here(cls, name: str) -> Origin:
+        """The line outside of this room that is being run, for what is declared there as *name*."""
+        frame = sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_ROOM):
+            frame = frame.f_back
+        return cls(frame.f_code.co_filename, frame.f_lineno, name)
+
+    @classmethod
+    def of_class(cls, owner: type, attribute: str = "") -> Origin:
+        """The place of the class *owner*, or of an attribute of it, as far as Python knows it."""
         module = sys.modules.get(owner.__module__)
-        return cls(getattr(module, "__file__", None) or owner.__module__, 0, owner.__qualname__)
+        name = f"{plain_name(owner)}.{attribute}" if attribute else plain_name(owner)
+        return cls(getattr(module, "__file__", None) or owner.__module__, 0, name)
 
     @property
     def place(self) -> str:
@@ -60,7 +70,15 @@ class Origin:
         return f"{self.place}, {self.name}"
 
 
+def plain_name(named: Any) -> str:
+    """The name of a class or function, without the functions around it."""
+    return str(named.__qualname__).rpartition("<locals>.")[2]
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """`did you mean 'x'?` for the name in *known* that is nearest to *word*; *otherwise* if none is near."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise
+
+
+_ROOM = __name__.rpartition(".")[0]

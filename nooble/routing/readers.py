@@ -1,7 +1,7 @@
-"""From wire data to values: the reader of a declared type is made once, and says every field that does not fit.
+"""From wire data to values: the reader of a declared type is made once.
 
-Pydantic reads its models, dataclasses, TypedDicts and all that has no reader of its own; msgspec reads its Structs and
-what pydantic cannot. Both take data as JSON brings them: dates, UUIDs and decimals as text."""
+Pydantic reads its models, dataclasses, TypedDicts and all that has no reader of its own; msgspec reads its Structs, bytes,
+and what pydantic cannot. Both take data as JSON brings them: dates, UUIDs and decimals as text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaValidator
 
-from nooble.models.actions import failing_fields
+from nooble.routing.route import name_of
 from nooble.routing.shapes import OPEN_MAPPINGS, is_class
 
 Reader = Callable[[Any], Any]
@@ -25,11 +25,19 @@ MISFITS = (ValidationError, msgspec.ValidationError, RecursionError)
 """What a reader raises when data do not fit."""
 
 
+class Unreadable(TypeError):
+    """Nothing can be read into a type; the message says why, and *mend* what helps."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem)
+        self.mend = mend
+
+
 def reader_of(declared: Any) -> Reader:
     """The reader of a declared type.
 
     Raises:
-        TypeError: nothing can be read into this type; the message says why.
+        Unreadable: there is none.
     """
     if declared is Any or declared is object:
         return _as_it_is
@@ -49,8 +57,10 @@ def _read_mapping(data: Any) -> Any:
 
 
 def _read_model(declared: type[BaseModel]) -> Reader:
-    if not declared.__pydantic_complete__ and not declared.model_rebuild(raise_errors=False):
-        raise TypeError(f"{declared.__name__} names a type that is not defined yet")
+    try:
+        declared.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise _undefined(declared, error) from None
     return _reading(declared.__pydantic_validator__, declared.__pydantic_core_schema__)
 
 
@@ -60,21 +70,55 @@ def _read_other(declared: Any) -> Reader:
     except PydanticUserError as error:  # it may hold Structs, or be a typing.TypedDict before Python 3.12
         try:
             return _read_by_msgspec(declared)
-        except TypeError:
-            raise TypeError(str(error).partition("\n")[0]) from None
-    if not adapter.pydantic_complete:
-        raise TypeError(f"{declared} names a type that is not defined yet")
+        except Unreadable:
+            if error.code in _NO_FAULT_OF_THE_TYPE:
+                raise
+            raise _no_data(_told_by_pydantic(error)) from None
+    try:
+        adapter.rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise _undefined(declared, error) from None
+    if _says(adapter.core_schema, "type", "bytes"):  # they travel as msgspec writes them
+        try:
+            return _read_by_msgspec(declared)
+        except Unreadable:
+            pass
     return _reading(adapter.validator, adapter.core_schema)
+
+
+_NO_FAULT_OF_THE_TYPE = ("typed-dict-version",)
+
+
+def _told_by_pydantic(error: PydanticUserError) -> str:
+    """The type that pydantic does not know, without its advice, which is for models of pydantic."""
+    unknown = _UNKNOWN.search(error.message)
+    return unknown[1] if unknown else error.message.partition("\n")[0]
+
+
+_UNKNOWN = re.compile(r"schema for (?:<class ')?(.+?)(?:'>)?\. Set ")
+
+
+def _undefined(declared: Any, missing: NameError) -> Unreadable:
+    return Unreadable(f"{name_of(declared)} names {missing.name}, which is not defined", "define it before the class")
+
+
+def _no_data(unknown: Any) -> Unreadable:
+    return Unreadable(f"{name_of(unknown)} is no data", _DATA)
+
+
+_DATA = "declare a pydantic model, a Struct, a dataclass, a TypedDict or plain types"
 
 
 def _read_by_msgspec(declared: Any) -> Reader:
     try:
         unknown = _unknown_in(msgspec.inspect.type_info(declared), set())
     except NameError as error:
-        raise TypeError(f"{declared} names a type that is not defined yet: {error}") from None
+        raise _undefined(declared, error) from None
+    except TypeError as error:
+        raise Unreadable(str(error).partition(" - type ")[0], _DATA) from None
     if unknown is not None:
-        raise TypeError(f"{unknown.__qualname__} is no data")
-    return partial(msgspec.convert, type=declared, dec_hook=_read_foreign)
+        raise _no_data(unknown)
+    return partial(msgspec.convert, type=declared, dec_hook=read_foreign)
 
 
 def _unknown_in(info: Any, seen: set[int]) -> type | None:
@@ -90,7 +134,7 @@ def _unknown_in(info: Any, seen: set[int]) -> type | None:
     return next(filter(None, (_unknown_in(one, seen) for one in inside)), None)
 
 
-def _read_foreign(declared: type, data: Any) -> Any:
+def read_foreign(declared: type, data: Any) -> Any:
     """A pydantic model inside of a Struct."""
     if is_class(declared, BaseModel):
         return declared.model_validate(data)
@@ -98,7 +142,15 @@ def _read_foreign(declared: type, data: Any) -> Any:
 
 
 def _reading(validator: Any, schema: Any) -> Reader:
-    return partial(_read_strictly, validator) if _is_strict(schema) else validator.validate_python
+    if _says(schema, "val_json_bytes", "base64"):
+        return partial(_read_as_json, validator)
+    return partial(_read_strictly, validator) if _says(schema, "strict", True) else validator.validate_python
+
+
+def _read_as_json(validator: SchemaValidator, data: Any) -> Any:
+    """Text means bytes to this type, but only in JSON."""
+    text = _as_json(data)
+    return validator.validate_python(data) if text is None else validator.validate_json(text)
 
 
 def _read_strictly(validator: SchemaValidator, data: Any) -> Any:
@@ -106,62 +158,21 @@ def _read_strictly(validator: SchemaValidator, data: Any) -> Any:
     try:
         return validator.validate_python(data)
     except ValidationError:
-        try:
-            text = msgspec.json.encode(data)
-        except (TypeError, ValueError, RecursionError):
-            text = None
+        text = _as_json(data)
         if text is None:
             raise
         return validator.validate_json(text)
 
 
-def _is_strict(schema: Any) -> bool:
+def _as_json(data: Any) -> bytes | None:
+    try:
+        return msgspec.json.encode(data)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _says(schema: Any, key: str, value: Any) -> bool:
+    """Whether a schema of pydantic says *value* for *key*, in whatever it is made of."""
     if isinstance(schema, dict):
-        return schema.get("strict") is True or any(map(_is_strict, schema.values()))
-    return isinstance(schema, list | tuple) and any(map(_is_strict, schema))
-
-
-# ── what does not fit ──
-def misfits(error: BaseException, declared: Any, data: Any, at: str) -> list[dict[str, str]]:
-    """Every field that does not fit: its `path`, a `message` for people, and the `type` of the mistake.
-
-    Args:
-        error: one of `MISFITS`, raised by the reader of *declared* for *data*.
-        at: path of *data* itself, e.g. `$.data`.
-    """
-    if isinstance(error, ValidationError):
-        return failing_fields(error, at)
-    if isinstance(error, RecursionError):
-        return [{"path": at, "message": "is nested too deeply", "type": "too_deep"}]
-    if is_class(declared, msgspec.Struct) and isinstance(data, dict):
-        return _failing_struct_fields(declared, data, at) or [_failing_field(error, at)]
-    return [_failing_field(error, at)]
-
-
-def _failing_struct_fields(declared: type[msgspec.Struct], data: dict[str, Any], at: str) -> list[dict[str, str]]:
-    """msgspec stops at the first mistake; reading field by field finds the first one in each."""
-    failing = []
-    for field in msgspec.structs.fields(declared):
-        name = field.encode_name
-        try:
-            if name in data:
-                msgspec.convert(data[name], field.type, dec_hook=_read_foreign)
-            elif field.required:
-                failing.append({"path": f"{at}.{name}", "message": "Field required", "type": "missing"})
-        except msgspec.ValidationError as error:
-            failing.append(_failing_field(error, f"{at}.{name}"))
-    return failing
-
-
-def _failing_field(error: BaseException, at: str) -> dict[str, str]:
-    found = _PLACE.fullmatch(str(error))
-    message, below = found.groups() if found else (str(error), "")
-    named = _NAMED_FIELD.search(message)
-    if named is None:
-        return {"path": at + below, "message": message, "type": "wrong_value"}
-    kind = "missing" if named[1] == "missing required" else "extra_forbidden"
-    return {"path": f"{at}{below}.{named[2]}", "message": message, "type": kind}
-
-
-_PLACE = re.compile(r"(.*) - at (?:`key` in )?`\$(.*)`", re.DOTALL)
-_NAMED_FIELD = re.compile(r"(missing required|contains unknown) field `(.+)`")
+        return schema.get(key) == value or any(_says(one, key, value) for one in schema.values())
+    return isinstance(schema, list | tuple) and any(_says(one, key, value) for one in schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Unpack
 
@@ -11,7 +10,7 @@ from nooble.retry import Retry
 from nooble.routing.action import ActionFunction, Declared, two_handlers
 from nooble.routing.middleware import Middleware
 from nooble.routing.options import Options, checked, expect
-from nooble.routing.origin import Origin
+from nooble.routing.origin import Origin, plain_name
 from nooble.routing.route import Route
 from nooble.routing.typed import FunctionDecorator
 
@@ -42,9 +41,8 @@ class ActionRouter:
         tags: Sequence[str] = (),
         middleware: Sequence[Middleware] = (),
     ) -> None:
-        caller = sys._getframe(1)
-        self.origin = Origin(caller.f_code.co_filename, caller.f_lineno, f"ActionRouter({prefix!r})")
-        if prefix and not is_action_type(f"{prefix}.x"):
+        self.origin = Origin.here(f"ActionRouter({prefix!r})")
+        if not isinstance(prefix, str) or (prefix and not is_action_type(f"{prefix}.x")):
             raise self.origin.error(
                 f"{prefix!r} cannot begin an action type", "write segments of a-z, 0-9, '_' and '-' joined by dots"
             )
@@ -96,7 +94,7 @@ class ActionRouter:
         return tuple(declared.route for declared in self._actions.values())
 
     def _full(self, name: str) -> str:
-        return f"{self.prefix}.{name}" if self.prefix else name
+        return f"{self.prefix}.{name}" if self.prefix and isinstance(name, str) else name
 
     def _nearest(self, own: dict[str, Any]) -> dict[str, Any]:
         """The options of an action, completed by those of the router where they are silent."""
@@ -106,7 +104,7 @@ class ActionRouter:
     def _add(self, declared: ActionFunction[Any, Any, Any, Any]) -> ActionFunction[Any, Any, Any, Any]:
         if self._included_in is not None:
             raise declared.origin.error(
-                f"is added to a router that {self._included_in.__qualname__} has already included",
+                f"is added to a router that {plain_name(self._included_in)} has already included",
                 "import this module before the class that includes its router",
             )
         earlier = self._actions.setdefault(declared.action_type, declared)

@@ -4,7 +4,7 @@ mappings, what its fields are called, which instances fit it as they are."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin, is_typeddict
 
@@ -43,6 +43,15 @@ def accepts_none(declared: Any) -> bool:
     return declared is NoneType or (is_union(declared) and any(map(accepts_none, get_args(declared))))
 
 
+def without_none(declared: Any) -> Any:
+    """*declared* without `| None`, aliases and annotations around it."""
+    declared = bare(declared)
+    if is_union(declared):
+        arms = [arm for arm in get_args(declared) if arm is not NoneType]
+        return bare(arms[0]) if len(arms) == 1 else declared
+    return declared
+
+
 def bare(declared: Any) -> Any:
     """*declared* without aliases and annotations around it."""
     while True:
@@ -67,7 +76,10 @@ def classes_of(declared: Any) -> tuple[type, ...]:
 def fields_of(declared: Any) -> dict[str, set[str]] | None:
     """The fields of a declared type by the name that Python gives them, each with all the names that the wire may give it;
     `None` if it has no fixed ones."""
-    declared = bare(declared)
+    declared = without_none(declared)
+    if is_union(declared):
+        return _fields_of_any(get_args(declared))
+    declared = get_origin(declared) or declared
     if is_class(declared, BaseModel):
         return {name: {name, *_aliases(field)} for name, field in declared.model_fields.items()}
     if is_class(declared, msgspec.Struct):
@@ -76,6 +88,16 @@ def fields_of(declared: Any) -> dict[str, set[str]] | None:
     if is_dataclass(declared):
         return {field.name: {field.name} for field in dataclasses.fields(declared)}
     return {name: {name} for name in declared.__annotations__} if is_typed_dict(declared) else None
+
+
+def _fields_of_any(arms: Iterable[Any]) -> dict[str, set[str]] | None:
+    every: dict[str, set[str]] = {}
+    for arm in arms:
+        fields = {} if arm is NoneType else fields_of(arm)
+        if fields is None:
+            return None
+        every |= {name: every.get(name, set()) | aliases for name, aliases in fields.items()}
+    return every
 
 
 def _aliases(field: FieldInfo) -> Iterator[str]:

@@ -12,7 +12,7 @@ from nooble.models import ActionContext, DomainAction
 from nooble.routing.annotations import resolve
 from nooble.routing.origin import Origin
 from nooble.routing.route import name_of
-from nooble.routing.shapes import bare, is_mapping, is_union
+from nooble.routing.shapes import is_mapping, is_union, without_none
 
 Gift = Literal["payload", "action", "context", "service"]
 """What a parameter can be given."""
@@ -126,7 +126,7 @@ class _Reading:
                     "let it be given by name, or put it first",
                 )
             else:
-                kept = declared if gift == "payload" else _without_none(declared)
+                kept = declared if gift == "payload" else without_none(declared)
                 yield Parameter(parameter.name, gift, kept, by_keyword)
 
     def _declared(self, parameter: inspect.Parameter, position: int) -> Any:
@@ -136,28 +136,30 @@ class _Reading:
             return Any
         if parameter.default is not _NOTHING:
             return _NOTHING
-        raise self.origin.error(
-            f"parameter {parameter.name!r} has no annotation",
-            "annotate it with its model, DomainAction or ActionContext"
-            + (", or give model=… to the decorator" if position == 0 else ""),
-        )
+        mend = "annotate it with DomainAction or ActionContext"
+        if position == 0:
+            mend = "annotate it with its model, DomainAction or ActionContext, or give model=… to the decorator"
+        if parameter.name == "self":
+            mend = "a router takes functions: declare methods with @action, or take the service by its annotated class"
+        raise self.origin.error(f"parameter {parameter.name!r} has no annotation", mend)
 
     def _gift(self, declared: Any, position: int) -> Gift | None:
-        plain = _without_none(declared)
+        plain = without_none(declared)
         if plain is DomainAction:
             return "action"
         if plain is ActionContext:
             return "context"
         if isinstance(plain, type) and hasattr(plain, "process_action"):
             return "service"
-        if position == 0 and (self.model is not None or declared is Any or is_mapping(declared)):
-            return "payload"
-        return None
+        is_payload = self.model is not None or declared is Any or is_mapping(declared)
+        return "payload" if position == 0 and is_payload and not _is_like_a_gift(plain) else None
 
     def _may_be_left_out(self, parameter: inspect.Parameter, declared: Any, position: int) -> None:
         if parameter.default is not _NOTHING:
             return
         problem = f"parameter {parameter.name!r} ({name_of(declared)}) cannot be filled"
+        if _is_like_a_gift(without_none(declared)):
+            raise self.origin.error(problem, "annotate it with DomainAction or ActionContext itself, and nothing else")
         if position == 0:
             raise self.origin.error(
                 problem,
@@ -181,16 +183,15 @@ class _Reading:
     def _refuse_hidden(self) -> None:
         raise self.origin.error(
             "takes *args or **kwargs, so that its payload cannot be known",
-            "if a decorator below this one hides the signature, give its wrapper @functools.wraps(function)",
+            "write out its parameters; if a decorator below this one hides them, give its wrapper "
+            "@functools.wraps(function)",
         )
 
 
-def _without_none(declared: Any) -> Any:
-    declared = bare(declared)
-    if is_union(declared):
-        arms = [arm for arm in get_args(declared) if arm is not type(None)]
-        return bare(arms[0]) if len(arms) == 1 else declared
-    return declared
+def _is_like_a_gift(declared: Any) -> bool:
+    """Whether *declared* is a subclass of what is given, or a union with it: its values could never come."""
+    arms = get_args(declared) if is_union(declared) else (declared,)
+    return any(isinstance(arm, type) and issubclass(arm, DomainAction | ActionContext) for arm in arms)
 
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -7,12 +7,14 @@ behaviour changes. Two different handlers for one action are a mistake."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import CellType, FunctionType, MappingProxyType, ModuleType
+from dataclasses import replace
+from types import FunctionType, MappingProxyType
 from typing import Any
 
-from nooble.routing.action import Action, Declared, two_handlers
+from nooble.errors import DeclarationError
+from nooble.routing.action import WRITTEN_HERE, Action, Declared, two_handlers
 from nooble.routing.options import expect
-from nooble.routing.origin import Origin
+from nooble.routing.origin import Origin, plain_name
 from nooble.routing.route import name_of
 from nooble.routing.router import ActionRouter
 
@@ -58,8 +60,7 @@ def _methods(cls: type) -> Iterator[Action[Any, Any, Any]]:
     for one in reversed(cls.__mro__):
         current.update(vars(one))
         declared.update({name: value for name, value in vars(one).items() if isinstance(value, Action)})
-    for name, value in vars(cls).items():
-        _refuse_hidden(value, cls, name)
+        _refuse_lost(one)
     for name, action in declared.items():
         _refuse_reserved(cls, name, action)
         yield action if current[name] is action else _redefined(cls, name, action, current[name])
@@ -75,39 +76,33 @@ def _refuse_reserved(cls: type, name: str, action: Action[Any, Any, Any]) -> Non
 def _redefined(cls: type, name: str, action: Action[Any, Any, Any], value: Any) -> Action[Any, Any, Any]:
     """An inherited action whose method was redefined without `@action`."""
     if not isinstance(value, FunctionType):
-        raise action.origin.error(
-            f"{cls.__qualname__}.{name} = {value!r} hides the action {action.action_type!r}",
-            "give the attribute another name, or override the method by a method",
+        raise Origin.of_class(cls, name).error(
+            f"is a {type(value).__name__}, and hides the action {action.action_type!r} of {action.origin.name} "
+            f"({action.origin.place})",
+            "give it another name, or override the method by a method",
         )
     twin = action.overridden(value, cls, name)
     setattr(cls, name, twin)
     return twin
 
 
-def _refuse_hidden(value: Any, cls: type, name: str) -> None:
-    hidden = _hidden_in(value)
-    if hidden is not None:
-        raise Origin(hidden.origin.file, hidden.origin.line, f"{cls.__qualname__}.{name}").error(
-            f"a decorator above @action({hidden.action_type!r}) hides the action", "put @action on top"
+def _refuse_lost(cls: type) -> None:
+    """An action that the body of a class made and did not keep was never told whose it is."""
+    for action in vars(cls).get(WRITTEN_HERE, ()):
+        if action.owner is None:
+            name = action.function.__name__
+            origin = replace(action.origin, name=f"{plain_name(cls)}.{name}")
+            raise _lost(action, origin, vars(cls).get(name))
+
+
+def _lost(action: Action[Any, Any, Any], origin: Origin, kept: Any) -> DeclarationError:
+    inner = kept.function if isinstance(kept, Action) else kept
+    if isinstance(inner, FunctionType) and inner.__code__.co_qualname == action.function.__qualname__:
+        return origin.error(
+            f"the action {action.action_type!r} is lost: a method of the same name replaces it ({Origin.of(inner).place})",
+            "give one of the two another name",
         )
-
-
-def _hidden_in(value: Any, depth: int = 3) -> Action[Any, Any, Any] | None:
-    """The action that a wrapper holds instead of the class: an action of a class was told its name there."""
-    if isinstance(value, Action):
-        return value if value.owner is None else None
-    if isinstance(value, type | ModuleType) or depth == 0:
-        return None
-    inside = [*getattr(value, "__dict__", {}).values(), getattr(value, "__func__", None), getattr(value, "fget", None)]
-    inside += [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if _is_filled(cell)]
-    return next(filter(None, (_hidden_in(one, depth - 1) for one in inside)), None)
-
-
-def _is_filled(cell: CellType) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:
-        return False
+    return origin.error(f"a decorator above @action({action.action_type!r}) hides the action", "put @action on top")
 
 
 # ── functions ──
@@ -128,6 +123,6 @@ def _check_service(declared: Declared[Any, Any], cls: type) -> None:
     wanted = declared.binding(cls).signature.declared("service")
     if wanted is not None and not issubclass(cls, wanted):
         raise declared.origin.error(
-            f"asks for {name_of(wanted)}, but {cls.__qualname__} includes it",
+            f"asks for {name_of(wanted)}, but {plain_name(cls)} includes it",
             f"include its router in {name_of(wanted)}",
         )

@@ -1,13 +1,12 @@
 """How declarations look to a type checker: the payload, the result, and the call as it is written. Nothing here runs.
 
-Checkers know a payload by its place: it is the first parameter unless that is an action, a context or a service. So the
-payload is positional to them in direct calls."""
+Checkers know a payload by its place: it is the first parameter unless that is an action, a context or a service. So to
+them the payload of a direct call is positional, and not left out even where it has a default."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from nooble.models import ActionContext, DomainAction
 
@@ -23,44 +22,9 @@ Given = TypeVar("Given", bound=ActionContext | DomainAction)
 GivenToFunctions = TypeVar("GivenToFunctions", bound="ActionContext | DomainAction | ActionHost")
 
 
-class SendOptions(TypedDict, total=False):
-    """What can be said of a message besides its payload.
-
-    Attributes:
-        service: the service that is meant, if it is not the first segment of the action type.
-        metadata: further facts about the message.
-        tenant_id, session_id, task_id, user_id, agent_id: ids of the business.
-        trace_id, correlation_id: what it belongs to.
-    """
-
-    service: str | None
-    metadata: dict[str, Any] | None
-    tenant_id: str | uuid.UUID | None
-    session_id: str | uuid.UUID | None
-    task_id: str | uuid.UUID | None
-    user_id: str | uuid.UUID | None
-    agent_id: str | uuid.UUID | None
-    trace_id: uuid.UUID | None
-    correlation_id: uuid.UUID | None
-
-
-class CallOptions(SendOptions, total=False):
-    """`SendOptions`, and how long a call waits.
-
-    Attributes:
-        timeout: seconds to wait for the answer.
-    """
-
-    timeout: float
-
-
 class MethodDecorator(Protocol):
     """What `@action(...)` is to a method."""
 
-    @overload
-    def __call__(
-        self, method: Callable[[Self_], Coroutine[Any, Any, Result]], /
-    ) -> Action[None, Result, Callable[[], Coroutine[Any, Any, Result]]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine is a result too: the first match is meant
         self, method: Callable[Concatenate[Self_, Given, Rest], Coroutine[Any, Any, Result]], /
@@ -70,7 +34,9 @@ class MethodDecorator(Protocol):
         self, method: Callable[Concatenate[Self_, Payload, Rest], Coroutine[Any, Any, Result]], /
     ) -> Action[Payload, Result, Callable[Concatenate[Payload, Rest], Coroutine[Any, Any, Result]]]: ...
     @overload
-    def __call__(self, method: Callable[[Self_], Result], /) -> Action[None, Result, Callable[[], Result]]: ...
+    def __call__(
+        self, method: Callable[[Self_], Coroutine[Any, Any, Result]], /
+    ) -> Action[None, Result, Callable[[], Coroutine[Any, Any, Result]]]: ...
     @overload
     def __call__(
         self, method: Callable[Concatenate[Self_, Given, Rest], Result], /
@@ -79,15 +45,13 @@ class MethodDecorator(Protocol):
     def __call__(
         self, method: Callable[Concatenate[Self_, Payload, Rest], Result], /
     ) -> Action[Payload, Result, Callable[Concatenate[Payload, Rest], Result]]: ...
+    @overload
+    def __call__(self, method: Callable[[Self_], Result], /) -> Action[None, Result, Callable[[], Result]]: ...
 
 
 class FunctionDecorator(Protocol):
     """What `@router.action(...)` is to a function."""
 
-    @overload
-    def __call__(
-        self, function: Callable[[], Coroutine[Any, Any, Result]], /
-    ) -> ActionFunction[None, Result, [], Coroutine[Any, Any, Result]]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine is a result too: the first match is meant
         self, function: Callable[Concatenate[GivenToFunctions, Rest], Coroutine[Any, Any, Result]], /
@@ -97,7 +61,9 @@ class FunctionDecorator(Protocol):
         self, function: Callable[Concatenate[Payload, Rest], Coroutine[Any, Any, Result]], /
     ) -> ActionFunction[Payload, Result, Concatenate[Payload, Rest], Coroutine[Any, Any, Result]]: ...
     @overload
-    def __call__(self, function: Callable[[], Result], /) -> ActionFunction[None, Result, [], Result]: ...
+    def __call__(
+        self, function: Callable[[], Coroutine[Any, Any, Result]], /
+    ) -> ActionFunction[None, Result, [], Coroutine[Any, Any, Result]]: ...
     @overload
     def __call__(
         self, function: Callable[Concatenate[GivenToFunctions, Rest], Result], /
@@ -106,3 +72,5 @@ class FunctionDecorator(Protocol):
     def __call__(
         self, function: Callable[Concatenate[Payload, Rest], Result], /
     ) -> ActionFunction[Payload, Result, Concatenate[Payload, Rest], Result]: ...
+    @overload
+    def __call__(self, function: Callable[[], Result], /) -> ActionFunction[None, Result, [], Result]: ...

@@ -68,7 +68,7 @@ class BaseService(ActionHost):
 
     def local_context(self, action: DomainAction) -> ActionContext:
         """A context for *action* outside of a worker; it reaches others through `service_redis_client`, at once."""
-        return ActionContext(action, self.service_redis_client)
+        return ActionContext(action, getattr(self, "service_redis_client", None))  # __init__ may have been overridden
 
     @cached_property
     def _lifespan(self) -> Lifespan:

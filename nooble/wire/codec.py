@@ -16,6 +16,7 @@ from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
 from nooble.models.ids import new_id
 from nooble.models.payloads import as_result, plain
+from nooble.wire.outermost import outermost
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -126,13 +127,22 @@ def salvage(data: bytes | None) -> DomainAction | None:
     if not data:
         return None
     try:
-        values = (msgspec.msgpack if data[:1] >= b"\x80" else msgspec.json).decode(data)
+        values = _members(data)
         readable = {name: _convert(values.get(name), kind) for name, kind in _OPTIONAL.items()}
     except Exception:  # hostile bytes
         return None
     action_type = values.get("action_type")
     envelope = Envelope(action_type[:MAX_ACTION_TYPE] if isinstance(action_type, str) else "", {}, **readable)
     return DomainAction.from_wire({**_fields_of(envelope), "metadata": envelope.metadata or {}}, data)
+
+
+def _members(data: bytes) -> Any:
+    if data[:1] >= b"\x80":
+        return msgspec.msgpack.decode(data)
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        return outermost(data)
 
 
 def encode_action(action: DomainAction, codec: Codec) -> bytes:

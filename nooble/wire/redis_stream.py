@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from nooble.errors import ServerFault
 from nooble.models.outcomes import Reply
-from nooble.wire.connection import COMMAND_TIMEOUT, Endpoint, Link
+from nooble.wire.channels import COMMAND_TIMEOUT
+from nooble.wire.connection import Endpoint, Link, breathe
 from nooble.wire.delivery import Delivery, deliveries_of, read_fields
 from nooble.wire.faults import ERROR_REPLIES, fault
 from nooble.wire.keys import QueueManager, lua_literal
-from nooble.wire.scripts import ABANDONED, CLAIM, COMMIT, FORGET, MOVE_RETRIES, RENEW
+from nooble.wire.scripts import ABANDONED, CLAIM, COMMIT, ENSURE_GROUP, FORGET, MOVE_RETRIES, RENEW
 
 OWN, POST, RETRY = b"own", b"post", b"retry"
 _SPARE_ROWS = 16
@@ -107,13 +108,7 @@ class ActionStream:
     # ── the group ──
     async def ensure_group(self, start: bytes = b"0") -> bool:
         """Create the stream and the group if they are not there. Returns whether the group is new."""
-        try:
-            await self.work.execute(b"XGROUP", b"CREATE", self.stream, self.group, start, b"MKSTREAM")
-        except ServerFault as error:
-            if str(error).startswith("BUSYGROUP"):
-                return False
-            raise
-        return True
+        return bool(await ENSURE_GROUP.run(self.work, self.stream, self.group, start))
 
     async def standing(self) -> Standing:
         """What is there: a bounded look, for the words of a starting worker and for `adopt`."""
@@ -142,12 +137,14 @@ class ActionStream:
     # ── taking ──
     async def read(self, count: int, block_ms: int) -> list[Delivery]:
         """Entries that nobody has been given yet, at most *count*; waits up to *block_ms* for the first."""
+        since = time.monotonic()
         reply = await self.reader.execute(
             *(b"XREADGROUP", b"GROUP", self.group, self.consumer, b"COUNT", count, b"BLOCK", block_ms),
             *(b"STREAMS", self.stream, b">"),
             timeout=block_ms / 1000 + COMMAND_TIMEOUT,
         )
         if not reply:
+            await breathe(since, block_ms / 1000)
             return []
         made = deliveries_of(reply[0][1], self._order)
         self._order += len(made)

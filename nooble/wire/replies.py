@@ -6,12 +6,14 @@ and only removes with its next request. A connection that breaks anywhere in bet
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from typing import Any
 
 from nooble.errors import MalformedAction, ReplyLost, ServerFault, ServerRefused
+from nooble.wire.channels import COMMAND_TIMEOUT
 from nooble.wire.codec import Answer, decode_answer
-from nooble.wire.connection import COMMAND_TIMEOUT, Endpoint, Link
+from nooble.wire.connection import Endpoint, Link, breathe
 from nooble.wire.faults import ERROR_REPLIES, fault
 
 _BATCH = 256
@@ -105,12 +107,15 @@ class Inbox:
         commands: list[tuple[Any, ...]] = [wait, look]
         if self._handed_over:
             commands.insert(0, (b"LTRIM", self.queue, 0, -self._handed_over - 1))
+        since = time.monotonic()
         replies = await self._link.pipeline(commands, timeout=_BLOCK + COMMAND_TIMEOUT)
         for reply in replies:
             if isinstance(reply, ERROR_REPLIES):
                 raise fault(reply)
         items: list[bytes] = replies[-1]
         self._handed_over = len(items)
+        if not items:
+            await breathe(since, _BLOCK)
         return items
 
     def _hand_over(self, items: list[bytes]) -> None:

@@ -9,6 +9,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from nooble.wire.embedded import find
 from tests.cli.conftest import PEDIDOS
 from tests.cli.terminal import Running, Terminal
@@ -73,6 +75,7 @@ def test_the_first_call_is_answered_soon(pedidos: Terminal) -> None:
         assert dev.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_two_in_one_folder_share_the_server_which_outlives_the_one_that_started_it(pedidos: Terminal) -> None:
     pedidos.write("stock.py", PEDIDOS.replace("pedidos.", "stock."))
     with pedidos.start("dev", "pedidos") as first:
@@ -104,7 +107,7 @@ def test_without_reload_its_failure_is_the_end(pedidos: Terminal) -> None:
 
 
 def test_in_production_there_is_no_embedded_server(pedidos: Terminal) -> None:
-    done = pedidos.run("dev", "pedidos", ENVIRONMENT="production")
+    done = pedidos.type("dev", "pedidos", ENVIRONMENT="production")
     assert done.code == 1
     assert "an embedded server ends with the process that started it; name a server" in done.err
 
@@ -120,12 +123,13 @@ async def test_a_killed_supervisor_leaves_nothing_behind(pedidos: Terminal) -> N
 
 def test_a_folder_that_cannot_be_written_to_is_told(pedidos: Terminal) -> None:
     Path(".nooble").write_text("in the way")
-    done = pedidos.run("dev", "pedidos")
+    done = pedidos.type("dev", "pedidos")
     assert done.code == 1
     assert "Error: no embedded server can live in" in done.err
     assert "name another directory with embedded:///path/to/it" in done.err
 
 
+@pytest.mark.slow
 def test_a_password_for_another_server_does_not_matter(pedidos: Terminal) -> None:
     pedidos.write(".env", "REDIS_PASSWORD=s3cret\n")
     with pedidos.start("dev", "pedidos") as dev:

@@ -32,7 +32,7 @@ from nooble.errors import (
 )
 from nooble.models import ActionContext, DomainAction
 from nooble.models.context import TTL, set_current
-from nooble.wire import connection as wire
+from nooble.wire.channels import DirectConnection
 from nooble.wire.codec import decode_action
 from tests.support.platform_worker import PlatformWorker
 from tests.support.proxy import Proxy
@@ -199,13 +199,13 @@ async def test_many_large_ones_leave_in_pieces_that_a_link_can_carry(
     client: BaseRedisClient, redis: redis_asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[int] = []
-    submit = wire.DirectConnection.submit
+    submit = DirectConnection.submit
 
     def spy(connection: Any, packed: bytes, count: int, timeout: float = 5.0) -> Any:
         writes.append(len(packed))
         return submit(connection, packed, count, timeout)
 
-    monkeypatch.setattr(wire.DirectConnection, "submit", spy)
+    monkeypatch.setattr(DirectConnection, "submit", spy)
     await client.send_many([("orders.order.create", {"x": "a" * 400_000})] * 20)
     assert await redis.xlen(ORDERS) == 20
     assert max(writes) < 2_000_000
@@ -220,7 +220,7 @@ async def test_of_many_it_is_told_how_many_were_sent_before_one_failed(
 ) -> None:
     await redis.set(BILLING, "a stranger's")
     actions = [("billing.x" if number == 250 else "orders.x", {"n": number}) for number in range(450)]
-    with pytest.raises(ServerRefused, match="WRONGTYPE.*billing") as caught:
+    with pytest.raises(ServerRefused, match=r"WRONGTYPE.*billing") as caught:
         await client.send_many(actions)
     assert caught.value.details["sent"] == 250
     assert [envelope["data"]["n"] for envelope in (await sent(redis))[:250]] == list(range(250))

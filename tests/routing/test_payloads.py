@@ -19,7 +19,7 @@ from nooble.errors import InvalidPayload
 from nooble.models import DomainAction
 from nooble.models.payloads import as_payload
 from nooble.routing import action
-from nooble.routing.checks import MOST_FIELDS
+from nooble.routing.misfits import MOST_FIELDS
 from nooble.services import BaseService
 from tests.support.settings import make_settings
 

@@ -8,7 +8,7 @@ import inspect
 import json
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, Self
 
@@ -35,11 +35,12 @@ class PlatformWorker:
     ) -> None:
         pool = redis.connection_pool
         options = pool.connection_kwargs | {"decode_responses": True, "client_name": "platform", "socket_timeout": 10.0}
-        made = redis_asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
+        made = redis_asyncio.BlockingConnectionPool(8, 60, pool.connection_class, **options)
         self._redis = redis_asyncio.Redis.from_pool(made)
-        self._stream, self._group = stream, group
+        self._stream, self._group, self._name = stream, group, group.replace("-group", "-worker-instance1")
         self._handle = handle or (lambda envelope: envelope["data"])
         self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
         self.seen: list[dict[str, Any]] = []
 
     async def __aenter__(self) -> Self:
@@ -53,19 +54,15 @@ class PlatformWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._redis.aclose()
+        if self._errors:
+            raise self._errors[0]
 
     async def _run(self) -> None:
         while True:
-            read = await self._redis.xreadgroup(
-                self._group,
-                f"{self._group.removesuffix('-group')}-worker-instance1",
-                {self._stream: ">"},
-                count=50,
-                block=500,
-            )
-            entries = [
-                entry for _, found in (read.items() if isinstance(read, dict) else read or []) for entry in found
-            ]
+            read = await self._redis.xreadgroup(self._group, self._name, {self._stream: ">"}, count=50, block=500)
+            entries = [entry for _, found in _pairs(read) for entry in found]
+            if not entries:
+                await asyncio.sleep(0.005)  # fake servers do not block
             random.shuffle(entries)
             for entry_id, fields in entries:
                 self._start(self._do(entry_id, json.loads(fields["data"])))
@@ -89,7 +86,17 @@ class PlatformWorker:
             await pipe.lpush(queue, json.dumps(message)).expire(queue, 300).execute()
         await self._redis.xack(self._stream, self._group, entry_id)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._errors.append(error)
+
+
+def _pairs(read: Any) -> list[tuple[str, Any]]:
+    """Streams and their entries, in whatever shape this version of the library returns them."""
+    return list(read.items()) if isinstance(read, dict) else read or []

@@ -17,8 +17,8 @@ class Proxy:
 
     Attributes:
         delay: seconds by which every piece is late, in both directions.
-        deaf: what clients send is lost; connections stay open.
-        mute: what the server replies is lost; connections stay open.
+        deaf: what clients send is lost.
+        mute: what the server replies is lost. A connection that has lost something stays open and silent until `reset`.
         accepted: connections that clients have opened so far.
         faults: faults that were asked for and have happened.
     """
@@ -86,15 +86,18 @@ class Proxy:
         writer.close()
 
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event) -> None:
+        lost = False
         while data := await reader.read(65_536):
             await asyncio.sleep(self.delay)
             if self._cut is not None and self._cut[0] in data:
                 marked.set()
-            if not self.deaf:
+            lost = lost or self.deaf
+            if not lost:
                 writer.write(data)
                 await writer.drain()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event) -> None:
+        lost = False
         while data := await reader.read(65_536):
             await asyncio.sleep(self.delay)
             if self._cut is not None and marked.is_set():
@@ -102,7 +105,8 @@ class Proxy:
                 self.faults += 1
                 await _send_and_break(writer, data[:length])
                 return
-            if not self.mute:
+            lost = lost or self.mute
+            if not lost:
                 writer.write(data)
                 await writer.drain()
 

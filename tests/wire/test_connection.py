@@ -21,8 +21,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from nooble.errors import ConfigurationFault, NoobleError, ReplyLost, ServerRefused, ServerUnavailable
-from nooble.wire import connection as module
-from nooble.wire.connection import Connection, DirectConnection, Endpoint, Link, PlainConnection
+from nooble.wire.channels import Connection, DirectConnection, PlainConnection
+from nooble.wire.connection import Endpoint, Link
+from nooble.wire.faults import ERROR_REPLIES
 from tests.support.proxy import Proxy
 from tests.support.servers import Server
 from tests.support.settings import NOBODY
@@ -100,7 +101,8 @@ async def linked() -> AsyncIterator[Callable[..., Link]]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> float:
     """The link counts as dead after this many seconds."""
-    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 0.2)
+    for module in ("channels", "connection"):
+        monkeypatch.setattr(f"nooble.wire.{module}.COMMAND_TIMEOUT", 0.2)
     return 0.2
 
 
@@ -159,7 +161,7 @@ async def test_an_error_reply_is_a_value_among_the_others(connection: Connection
     batch = pack("LPUSH", "nooble4:test:x:streams:main", "a") + pack("INCR", "nooble4:test:x:streams:main")
     pushed, error, pong = await connection.submit(batch + pack("ECHO", "on"), 3)
     assert (pushed, pong) == (1, b"on")
-    assert isinstance(error, module.ERROR_REPLIES)
+    assert isinstance(error, ERROR_REPLIES)
     assert "WRONGTYPE" in str(error)
 
 
@@ -369,7 +371,7 @@ async def test_an_error_reply_is_raised_by_a_link_and_is_a_value_in_its_pipeline
         await link.execute("NONSENSE")
     pong, error = await link.pipeline([("PING",), ("NONSENSE",)])
     assert pong == b"PONG"
-    assert isinstance(error, module.ERROR_REPLIES)
+    assert isinstance(error, ERROR_REPLIES)
 
 
 async def test_one_attempt_to_connect_is_shared_by_all_who_wait(hasty: float, linked: Any) -> None:

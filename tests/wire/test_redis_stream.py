@@ -156,7 +156,7 @@ async def test_an_entry_that_cannot_be_looked_at_is_not_taken_for_empty(
 ) -> None:
     """Otherwise an action that is well would be buried as one without data."""
     server = launch()
-    rules = ["on", ">pw", "-@all", "+ping", "+xreadgroup", "+xgroup|create", "+xpending", "~*"]
+    rules = ["on", ">pw", "-@all", "+ping", "+evalsha", "+eval", "+xreadgroup", "+xgroup|create", "+xpending", "~*"]
     server.client.execute_command("ACL", "SETUSER", "worker", *rules)
     async with redis_asyncio.Redis.from_url(server.url, username="worker", password="pw") as client:
         stream = ActionStream(Endpoint(client), keys, "orders", keys.get_consumer_name("orders", "a"))

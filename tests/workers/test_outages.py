@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import OutOfMemoryError
 
 from nooble.config import CommonAppSettings
@@ -22,6 +24,11 @@ from tests.workers.conftest import Employ
 Settings = Callable[..., CommonAppSettings]
 Launch = Callable[..., Server]
 Forget = Callable[[Platform], Awaitable[None]]
+
+
+def patient(server: Server) -> redis.asyncio.Redis:
+    """A connection that opens again after the server was away."""
+    return redis.asyncio.Redis.from_url(server.url, retry=Retry(ConstantBackoff(0.02), 200))
 
 
 # ── the server forgets ──
@@ -86,7 +93,7 @@ async def test_scripts_that_the_server_forgets_are_taught_again(employ: Employ, 
 @pytest.mark.every_server
 async def test_a_server_that_comes_back_empty_is_served_again(launch: Launch, settings: Settings) -> None:
     server = launch()
-    client = redis.asyncio.Redis.from_url(server.url)
+    client = patient(server)
     platform = Platform(client)
     worker = TellingWorker(settings(), client, Doing(lambda action: None))
     async with running(worker):
@@ -106,7 +113,7 @@ async def test_a_server_that_comes_back_with_everything_finds_it_being_finished(
 ) -> None:
     """What had ended while it was away ends when it is back; nothing runs twice."""
     server = launch(appendonly="yes", appendfsync="always")
-    client = redis.asyncio.Redis.from_url(server.url)
+    client = patient(server)
     platform = Platform(client)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -135,7 +142,7 @@ async def test_a_server_that_comes_back_with_everything_finds_it_being_finished(
 async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, settings: Settings) -> None:
     """Time went on while the server was away, and both have been silent for longer than the lease."""
     server = launch(appendonly="yes", appendfsync="always")
-    client = redis.asyncio.Redis.from_url(server.url)
+    client = patient(server)
     platform = Platform(client)
     go_on = asyncio.Event()
     workers = [
@@ -175,7 +182,7 @@ async def test_a_frozen_server_is_waited_for(launch: Launch, settings: Settings)
 async def test_a_server_without_memory_is_drained(launch: Launch, settings: Settings) -> None:
     """Nobody can send any more; what was sent is done and answered."""
     server = launch(maxmemory_policy="noeviction")
-    client = redis.asyncio.Redis.from_url(server.url)
+    client = patient(server)
     platform = Platform(client)
     for _ in range(50):
         await platform.send("demo.thing.do")

@@ -7,7 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from nooble.errors import ScriptMissing, ServerFault
-from nooble.wire.connection import COMMAND_TIMEOUT, Link
+from nooble.wire.channels import COMMAND_TIMEOUT
+from nooble.wire.connection import Link
 
 
 class Script:
@@ -57,6 +58,7 @@ def _digest(text: str) -> str:
 
 COMMIT = Script("commit", keys=1)
 RENEW = Script("renew", keys=1)
+ENSURE_GROUP = Script("ensure_group", keys=1)
 ABANDONED = Script("abandoned", keys=1)
 CLAIM = Script("claim", keys=2)
 MOVE_RETRIES = Script("move_retries", keys=2)

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Moves retries that are due from the retry set to the end of the stream.
 --
 -- A member is one line of facts, `first_id name value name value ...`, and then the data. Adding and removing happen in one
