@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -11,6 +11,8 @@ from nooble._version import __version__
 from nooble.cli import options as o
 from nooble.cli.failures import Misuse, complain
 from nooble.cli.reporting import reporting
+
+Body = TypeVar("Body", bound=Callable[..., int | None])
 
 app = typer.Typer(
     name="nooble",
@@ -26,11 +28,12 @@ app = typer.Typer(
 )
 
 
-def command(panel: str) -> Callable[[Callable[..., int | None]], None]:
+def command(panel: str) -> Callable[[Body], Body]:
     """Register a function as a command of its name, in a *panel* of the help."""
 
-    def register(body: Callable[..., int | None]) -> None:
+    def register(body: Body) -> Body:
         app.command(rich_help_panel=panel)(reporting(body))
+        return body
 
     return register
 

@@ -5,7 +5,6 @@ and what pydantic cannot. Both take data as JSON brings them: dates, UUIDs and d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -71,9 +70,9 @@ def _read_other(declared: Any) -> Reader:
         try:
             return _read_by_msgspec(declared)
         except Unreadable:
-            if error.code in _NO_FAULT_OF_THE_TYPE:
+            if error.code in _KNOWN_BETTER:
                 raise
-            raise _no_data(_told_by_pydantic(error)) from None
+            raise Unreadable(error.message.partition("\n")[0], _DATA) from None
     try:
         adapter.rebuild()
     except PydanticUndefinedAnnotation as error:
@@ -86,24 +85,12 @@ def _read_other(declared: Any) -> Reader:
     return _reading(adapter.validator, adapter.core_schema)
 
 
-_NO_FAULT_OF_THE_TYPE = ("typed-dict-version",)
-
-
-def _told_by_pydantic(error: PydanticUserError) -> str:
-    """The type that pydantic does not know, without its advice, which is for models of pydantic."""
-    unknown = _UNKNOWN.search(error.message)
-    return unknown[1] if unknown else error.message.partition("\n")[0]
-
-
-_UNKNOWN = re.compile(r"schema for (?:<class ')?(.+?)(?:'>)?\. Set ")
+_KNOWN_BETTER = ("schema-for-unknown-type", "typed-dict-version")
+"""Of these msgspec, which was asked last, can tell more."""
 
 
 def _undefined(declared: Any, missing: NameError) -> Unreadable:
     return Unreadable(f"{name_of(declared)} names {missing.name}, which is not defined", "define it before the class")
-
-
-def _no_data(unknown: Any) -> Unreadable:
-    return Unreadable(f"{name_of(unknown)} is no data", _DATA)
 
 
 _DATA = "declare a pydantic model, a Struct, a dataclass, a TypedDict or plain types"
@@ -117,7 +104,7 @@ def _read_by_msgspec(declared: Any) -> Reader:
     except TypeError as error:
         raise Unreadable(str(error).partition(" - type ")[0], _DATA) from None
     if unknown is not None:
-        raise _no_data(unknown)
+        raise Unreadable(f"{name_of(unknown)} is no data", _DATA)
     return partial(msgspec.convert, type=declared, dec_hook=read_foreign)
 
 

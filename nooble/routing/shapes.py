@@ -4,6 +4,7 @@ mappings, what its fields are called, which instances fit it as they are."""
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin, is_typeddict
@@ -16,6 +17,9 @@ from typing_extensions import is_typeddict as is_extended_typeddict
 
 OPEN_MAPPINGS: tuple[Any, ...] = (dict, dict[str, Any], Mapping, Mapping[str, Any])
 """Mappings of which nothing more is declared."""
+
+_ALIASES = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
+"""Two classes in some versions of Python."""
 
 _SCALARS: tuple[Any, ...] = (str, int, float, bool, NoneType)
 
@@ -55,7 +59,7 @@ def without_none(declared: Any) -> Any:
 def bare(declared: Any) -> Any:
     """*declared* without aliases and annotations around it."""
     while True:
-        if isinstance(declared, TypeAliasType):
+        if isinstance(declared, _ALIASES):
             declared = declared.__value__
         elif get_origin(declared) is Annotated:
             declared = get_args(declared)[0]

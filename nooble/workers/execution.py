@@ -153,6 +153,7 @@ class Execution:
             return await isolated(self._handle(action))
         finally:
             context.close()
+            set_current(None)
 
     # ── after the handler ──
     def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:

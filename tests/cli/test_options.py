@@ -153,6 +153,5 @@ def test_the_command_line_imports_nothing_slow_for_help(terminal: Terminal) -> N
     assert not SLOW & imported_by_help(terminal, "import nooble")
 
 
-@pytest.mark.xfail(strict=False, reason="the face, nooble/__init__.py, imports every room at once")
 def test_nor_does_anything_else(terminal: Terminal) -> None:
     assert not SLOW & imported_by_help(terminal)

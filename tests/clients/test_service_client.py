@@ -277,6 +277,37 @@ async def test_an_answer_without_data_is_an_empty_one(client: ServiceClient) -> 
         await ServiceClient(Silent()).call(OrderService.create, ADA)
 
 
+# ── what is misspelt ──
+
+
+async def test_an_option_that_nobody_knows_is_refused_before_anything_is_sent(
+    client: ServiceClient, straight: Straight
+) -> None:
+    with pytest.raises(TypeError, match=r"orders.order.create: unknown option 'tenannt_id'; .*tenant_id"):
+        await client.call(OrderService.create, ADA, tenannt_id="t")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unknown option 'timeout'"):
+        await client.send(OrderService.create, ADA, timeout=1.0)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unknown option 'timeout'"):
+        await client.call_back(OrderService.create, ADA, to=OrderService.confirm, timeout=1.0)  # type: ignore[call-overload]
+    assert straight.sent == []
+
+
+async def test_a_payload_given_by_name_is_refused_and_not_lost(client: ServiceClient, straight: Straight) -> None:
+    with pytest.raises(TypeError, match="unknown option 'order'; the payload is given without a name"):
+        await client.of(OrderService).create(order=ADA)  # type: ignore[call-arg]
+    assert straight.sent == []
+
+
+@pytest.mark.parametrize("wrong", ["orders.order.create", DomainAction(action_type="orders.order.create", data={})])
+async def test_what_is_no_declared_action_is_refused(client: ServiceClient, straight: Straight, wrong: Any) -> None:
+    for way in (client.call, client.send):
+        with pytest.raises(TypeError, match="is no declared action: name it by its handler on the class"):
+            await way(wrong, ADA)
+    with pytest.raises(TypeError, match="is no declared action"):
+        await client.call_back(OrderService.create, ADA, to=straight.service.confirm)  # type: ignore[call-overload]
+    assert straight.sent == []
+
+
 # ── a service from afar ──
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
+from nooble.errors import MalformedAction
 from nooble.models import DomainAction
 
 TENANT = uuid.UUID("11111111-2222-4333-8444-555555555555")
@@ -119,7 +120,7 @@ def test_they_are_not_decoded_before() -> None:
     action = DomainAction.from_wire(declared.__dict__, b"{unreadable")
     assert action.action_type == "a.b"
     assert action.data == {}
-    with pytest.raises(msgspec.DecodeError):
+    with pytest.raises(MalformedAction):
         _ = action.extra
 
 

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
@@ -16,6 +17,7 @@ from nooble.models import ActionContext, DomainAction
 from nooble.retry import Retry
 from nooble.routing import ActionRouter, action
 from nooble.services import BaseService
+from tests.support.settings import make_settings
 
 if TYPE_CHECKING:
     from decimal import Decimal as OnlyForCheckers
@@ -94,6 +96,12 @@ def negative_timeout() -> None:
         async def create(self, order: Order) -> None: ...
 
 
+def tags_without_order() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", tags={"orders"})  # type: ignore[arg-type]
+        async def create(self, order: Order) -> None: ...
+
+
 def tags_in_one_text() -> None:
     class OrderService(BaseService):
         @action("orders.order.create", tags="orders")
@@ -116,10 +124,20 @@ def not_a_function() -> None:
 # ── what the method asks for ──
 
 
+def not_even_a_wrapper() -> None:
+    class OrderService(BaseService):
+        create = action("orders.order.create")(functools.partial(print, "order"))
+
+
+def outside_of_a_class() -> None:
+    source = "@action('orders.order.create')\nasync def create(order: Order) -> None: ..."
+    exec(compile(source, __file__, "exec"), globals())
+
+
 def no_self() -> None:
     class OrderService(BaseService):
-        @action("orders.order.create")
-        async def create() -> None: ...  # type: ignore[misc]
+        @action("orders.order.create")  # type: ignore[arg-type]
+        async def create() -> None: ...
 
 
 def no_annotation() -> None:
@@ -161,7 +179,7 @@ def parameter_that_nobody_fills() -> None:
 def context_that_cannot_be_reached() -> None:
     class OrderService(BaseService):
         @action("orders.order.create")
-        async def create(self, dry: bool = True, context: ActionContext = ..., /) -> None: ...  # type: ignore[assignment]
+        async def create(self, dry: bool = True, context: ActionContext = ..., /) -> None: ...
 
 
 def two_payloads() -> None:
@@ -182,6 +200,28 @@ def model_that_nobody_takes() -> None:
         async def create(self, context: ActionContext) -> None: ...
 
 
+def model_that_is_no_mapping() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create", model=list[int])
+        async def create(self, order): ...  # type: ignore[no-untyped-def]
+
+
+def kind_of_action() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Urgent) -> None: ...
+
+
+class Urgent(DomainAction):
+    """An action is made by the wire, which knows no kinds of it."""
+
+
+def action_or_payload() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order | DomainAction) -> None: ...
+
+
 def model_against_annotation() -> None:
     class OrderService(BaseService):
         @action("orders.order.create", model=Order)
@@ -196,6 +236,26 @@ def result_that_is_no_data() -> None:
     class OrderService(BaseService):
         @action("orders.order.create")
         async def create(self, order: Order) -> Elsewhere: ...  # type: ignore[empty-body]
+
+
+def result_to_be_awaited() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        def create(self, order: Order) -> Awaitable[int]: ...  # type: ignore[empty-body]
+
+
+def structs_that_cannot_be_told_apart() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Cat | Dog) -> None: ...
+
+
+class Cat(msgspec.Struct):
+    lives: int
+
+
+class Dog(msgspec.Struct):
+    name: str
 
 
 def payload_of_what_is_no_data() -> None:
@@ -248,14 +308,14 @@ def hidden_action_under_a_mindful_decorator() -> None:
 def hidden_action_under_a_classmethod() -> None:
     class OrderService(BaseService):
         @classmethod
-        @action("orders.order.create")  # type: ignore[arg-type]
+        @action("orders.order.create")
         async def create(cls, order: Order) -> None: ...
 
 
 def hidden_action_under_a_property() -> None:
     class OrderService(BaseService):
         @property
-        @action("orders.order.create")  # type: ignore[arg-type]
+        @action("orders.order.create")
         async def create(self) -> None: ...
 
 
@@ -276,7 +336,15 @@ def two_methods_of_one_name() -> None:
         @action("orders.order.create")
         async def create(self, order: Order) -> None: ...
 
-        @action("orders.order.make")
+        @action("orders.order.make")  # type: ignore[no-redef]
+        async def create(self, order: Order) -> None: ...
+
+
+def action_under_a_method_of_its_name() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.create")
+        async def create(self, order: Order) -> None: ...
+
         async def create(self, order: Order) -> None: ...  # type: ignore[no-redef]
 
 
@@ -333,7 +401,7 @@ def override_of_another_model() -> None:
 def name_of_the_framework() -> None:
     class OrderService(BaseService):
         @action("orders.order.retry")
-        async def retry(self, order: Order) -> None: ...  # type: ignore[assignment, override]
+        async def retry(self, order: Order) -> None: ...  # type: ignore[override]
 
 
 # ── routers and attributes ──
@@ -341,6 +409,27 @@ def name_of_the_framework() -> None:
 
 def router_with_a_wrong_prefix() -> None:
     ActionRouter("Orders.")
+
+
+def router_with_a_prefix_of_no_text() -> None:
+    ActionRouter(None)  # type: ignore[arg-type]
+
+
+def router_with_a_name_of_no_text() -> None:
+    router = ActionRouter("orders.order")
+
+    @router.action(7)  # type: ignore[arg-type]
+    async def create(order: Order) -> None: ...
+
+
+def method_on_a_router() -> None:
+    router = ActionRouter("orders.order")
+
+    class OrderService(BaseService):
+        routers = (router,)
+
+        @router.action("create")
+        async def create(self, order: Order) -> None: ...
 
 
 def router_with_a_wrong_timeout() -> None:
@@ -394,6 +483,10 @@ def function_added_too_late() -> None:
     async def create(order: Order) -> None: ...
 
 
+def including_what_is_no_router() -> None:
+    BaseService(make_settings()).include("orders")  # type: ignore[arg-type]
+
+
 def routers_that_are_none() -> None:
     class OrderService(BaseService):
         routers = ActionRouter("orders")  # type: ignore[assignment]
@@ -418,9 +511,12 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
     unknown_option_like_no_other: ("OrderService.create", "unknown option 'colour'", "known: model, response_model,"),
     retry_by_number: ("OrderService.create", "retry=5 cannot be meant", "a policy such as Retry(attempts=5)"),
     negative_timeout: ("OrderService.create", "timeout=-1 cannot be meant", "give it seconds, 0 for no limit"),
+    tags_without_order: ("OrderService.create", "cannot be meant", "give it a list of names"),
     tags_in_one_text: ("OrderService.create", "tags='orders' cannot be meant", "give it a list of names"),
     sensitive_field_that_is_none: ("OrderService.create", "'nomber' is no field of Order", "did you mean 'number'?"),
     not_a_function: ("OrderService.create", "is not a function", "put @action directly above def or async def"),
+    not_even_a_wrapper: ("a partial", "is not a function", "put @action directly above def or async def"),
+    outside_of_a_class: ("create", "@action outside of a class", "a function of an ActionRouter: @router.action(...)"),
     no_self: ("OrderService.create", "takes no self", "write self as its first parameter, or use an ActionRouter"),
     no_annotation: ("OrderService.create", "parameter 'order' has no annotation", "annotate it with its model"),
     no_annotation_further_on: ("OrderService.create", "parameter 'context' has no annotation", "or ActionContext"),
@@ -440,14 +536,31 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
     two_payloads: ("OrderService.create", "'customer' (dict[str, Any]) cannot be filled", "join both in one model"),
     payload_after_the_context: ("OrderService.create", "'order' (Order) cannot be filled", "it comes first"),
     model_that_nobody_takes: ("OrderService.create", "no parameter takes the payload", "add one, before all other"),
+    model_that_is_no_mapping: ("OrderService.create", "model=list[int] is no mapping", "give a pydantic model, a"),
+    kind_of_action: ("OrderService.create", "'order' (Urgent) cannot be filled", "annotate it with DomainAction or"),
+    action_or_payload: ("OrderService.create", "'order' (Order | DomainAction) cannot be filled", "and nothing else"),
     model_against_annotation: (
         "OrderService.create",
         "model=Order, but the payload is annotated DomainActionLike",
         "say it once",
     ),
-    result_that_is_no_data: ("OrderService.create", "Elsewhere", "response_model=None leaves the result unchecked"),
-    payload_of_what_is_no_data: ("OrderService.create", "Elsewhere", "declare a pydantic model, a Struct"),
-    payload_of_what_is_not_defined_yet: ("OrderService.create", "Half names a type that is not defined yet", "declare"),
+    result_that_is_no_data: (
+        "OrderService.create",
+        "the result is declared Elsewhere, but Elsewhere is no data",
+        "response_model=None leaves it unchecked",
+    ),
+    result_to_be_awaited: ("OrderService.create", "Awaitable is no data", "declare a pydantic model, a Struct"),
+    payload_of_what_is_no_data: (
+        "OrderService.create",
+        "the payload is declared dict[str, Elsewhere], but Elsewhere is no data",
+        "declare a pydantic model, a Struct",
+    ),
+    payload_of_what_is_not_defined_yet: (
+        "OrderService.create",
+        "Half names OtherHalf, which is not defined",
+        "define it before the class",
+    ),
+    structs_that_cannot_be_told_apart: ("OrderService.create", "all Struct types must be tagged", "declare a pydantic"),
     generator: ("OrderService.list_orders", "is a generator", "return a list instead of yielding"),
     hidden_signature: ("OrderService.create", "takes *args or **kwargs", "@functools.wraps(function)"),
     hidden_action: ("OrderService.create", "a decorator above @action('orders.order.create')", "put @action on top"),
@@ -456,13 +569,17 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
     hidden_action_under_a_property: ("OrderService.create", "a decorator above @action", "put @action on top"),
     two_methods: (
         "OrderService.make",
-        "a second handler of two_methods.<locals>.OrderService for the action 'orders.order.create', "
-        "which OrderService.create handles",
+        "a second handler of OrderService for the action 'orders.order.create', which OrderService.create handles",
         "give one of the two another action type",
     ),
     two_methods_of_one_name: (
         "OrderService.create",
-        "would replace the method of the same name that handles 'orders.order.create'",
+        "the action 'orders.order.create' is lost: a method of the same name replaces it",
+        "give one of the two another name",
+    ),
+    action_under_a_method_of_its_name: (
+        "OrderService.create",
+        "the action 'orders.order.create' is lost: a method of the same name replaces it",
         "give one of the two another name",
     ),
     two_catch_alls: ("OrderService.rest", "for the action '*', which OrderService.others handles", "or remove it"),
@@ -472,16 +589,24 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
         "to override a method, give it the same name",
     ),
     method_and_router: ("made", "a second handler", "or remove it"),
-    attribute_over_an_action: ("OrderService.create", "hides the action 'orders.order.create'", "override the method"),
+    attribute_over_an_action: (
+        "OrderService.create",
+        "is a NoneType, and hides the action 'orders.order.create' of Orders.create",
+        "override the method",
+    ),
     override_of_another_model: ("OrderService.create", "model=Order, but the payload is annotated", "say it once"),
     name_of_the_framework: ("OrderService.retry", "its name hides ActionHost.retry", "give the method another name"),
     router_with_a_wrong_prefix: ("ActionRouter('Orders.')", "cannot begin an action type", "joined by dots"),
+    router_with_a_prefix_of_no_text: ("ActionRouter(None)", "None cannot begin an action type", "joined by dots"),
     router_with_a_wrong_timeout: ("ActionRouter('orders')", "timeout='2 s' cannot be meant", "give it seconds"),
     router_without_parentheses: ("create", "@router.action without parentheses", 'write @router.action("verb")'),
     router_catch_all_with_prefix: ("others", "'orders.order.*' is no action type", "write two segments or more"),
+    router_with_a_name_of_no_text: ("create", "7 is no action type", "write two segments or more"),
+    method_on_a_router: ("OrderService.create", "parameter 'self' has no annotation", "declare methods with @action"),
     two_functions: ("make", "for the action 'orders.order.create', which create handles", "or remove it"),
     function_for_another_service: ("create", "asks for Invoices, but", "include its router in Invoices"),
     function_added_too_late: ("create", "OrderService has already included", "import this module before the class"),
+    including_what_is_no_router: ("BaseService", "include('orders') cannot be meant", "give it an ActionRouter"),
     routers_that_are_none: ("OrderService", "routers=<ActionRouter orders: 0 actions>", "a list of ActionRouters"),
     middleware_without_a_list: ("OrderService", "middleware=<function", "a list of functions async def (action,"),
     service_retry_by_number: ("OrderService", "retry=3 cannot be meant", "a policy such as Retry(attempts=5)"),

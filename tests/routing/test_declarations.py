@@ -13,8 +13,10 @@ import msgspec
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
-from nooble.models import ActionContext, DomainAction
+from nooble.errors import ContextClosed
+from nooble.models import ActionContext, DomainAction, current_context
 from nooble.models.context import set_current
+from nooble.models.outcomes import Post
 from nooble.retry import Retry
 from nooble.routing import CATCH_ALL, Action, ActionRouter, Route, action
 from nooble.services import BaseService
@@ -242,9 +244,18 @@ async def test_outside_of_a_worker_a_context_is_made_that_reaches_others_through
         async def call(self, action: DomainAction, **_: Any) -> DomainAction:
             return action
 
-    service = OrderService(make_settings("orders"), Nobody())
-    context = await service.process_action(asked("context"))
-    assert (await context.call("other.thing.do")).action_type == "other.thing.do"
+    class Caller(BaseService):
+        @action("caller.thing.do")
+        async def do(self, context: ActionContext) -> Any:
+            assert current_context() is context
+            return await context.call("other.thing.do"), context
+
+    service = Caller(make_settings("caller"), Nobody())
+    called, context = await service.process_action(DomainAction(action_type="caller.thing.do", data={}, tenant_id="t"))
+    assert (called.action_type, called.tenant_id) == ("other.thing.do", "t")
+    assert not context.is_open
+    with pytest.raises(LookupError):
+        current_context()
 
 
 async def test_a_payload_of_nothing_special_is_the_data_themselves(service: OrderService) -> None:
@@ -278,6 +289,37 @@ async def test_an_action_that_a_handler_runs_by_hand_has_a_context_of_its_own(se
     set_current(worker_made)
     assert (await service.process_action(inner)).action is inner
     assert await service.process_action(outer.model_copy()) is worker_made
+
+
+async def test_what_it_sends_joins_the_commit_of_the_action_that_it_is_a_part_of() -> None:
+    class Reach:
+        def post(self, action: DomainAction, **_: Any) -> Post:
+            return Post("stream", f"{action.action_type} of {action.tenant_id}".encode())
+
+    class Outer(BaseService):
+        @action("outer.thing.do")
+        async def do(self, context: ActionContext) -> Any:
+            part = DomainAction(action_type="outer.thing.part", data={}, tenant_id="inner")
+            kept = await self.process_action(part)
+            await context.send("other.thing.last")
+            return kept
+
+        @action("outer.thing.part")
+        async def part(self, context: ActionContext) -> Any:
+            assert (context.attempt, context.time_left) == (3, 0.0)
+            await context.send("other.thing.first")
+            return context
+
+    action_at_work = DomainAction(action_type="outer.thing.do", data={}, tenant_id="outer")
+    worker_made = ActionContext(action_at_work, Reach(), attempt=3, deadline=0.0, joins_commit=True)  # type: ignore[arg-type]
+    set_current(worker_made)
+    kept = await Outer(make_settings("outer")).process_action(action_at_work)
+    assert [post.data for post in worker_made.outbox or ()] == [
+        b"other.thing.first of inner",
+        b"other.thing.last of outer",
+    ]
+    with pytest.raises(ContextClosed):
+        await kept.send("other.thing.late")
 
 
 # ── where annotations are looked up ──

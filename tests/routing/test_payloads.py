@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import traceback
+import typing
 import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from typing import TypedDict as StandardTypedDict
 
 import msgspec
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+import typing_extensions
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 from typing_extensions import TypedDict
 
-from nooble.errors import InvalidPayload
+from nooble.errors import DeclarationError, InvalidPayload
 from nooble.models import DomainAction
 from nooble.models.payloads import as_payload
 from nooble.routing import action
@@ -229,7 +232,9 @@ async def test_a_pydantic_model_inside_of_a_struct_is_read_too() -> None:
         line: LineModel
 
     assert await taken(Holder, {"line": {"sku": "a", "amount": "1"}}) == Holder(LineModel(sku="a", amount=1))
-    assert (await refused(Holder, {"line": {}})).details["errors"][0]["path"] == "$.data.line"
+    assert [
+        (field["path"], field["message"]) for field in (await refused(Holder, {"line": {"sku": 1}})).details["errors"]
+    ] == [("$.data.line.sku", "Input should be a valid string"), ("$.data.line.amount", "Field required")]
 
 
 async def test_a_dataclass_may_hold_structs() -> None:
@@ -257,6 +262,14 @@ async def test_a_root_model_of_a_mapping_is_a_payload() -> None:
     assert (await taken(prices, {"a": 1})).root == {"a": 1}
 
 
+@pytest.mark.parametrize("module", [typing, typing_extensions])
+async def test_an_alias_stands_for_its_type(module: Any) -> None:
+    if not hasattr(module, "TypeAliasType"):
+        pytest.skip("typing has none before Python 3.12")
+    alias = module.TypeAliasType("alias", LineModel | None)
+    assert await taken(alias, {"sku": "a", "amount": 1}) == LineModel(sku="a", amount=1)
+
+
 async def test_an_array_like_struct_is_no_payload() -> None:
     class Row(msgspec.Struct, array_like=True):
         a: int
@@ -279,6 +292,31 @@ async def test_optional_payloads_are_read_like_others() -> None:
 
     taker = Taker(make_settings())
     assert await taker.process_action(DomainAction(action_type="taker.thing.take", data={})) == {"filter": Filter()}
+
+
+@dataclasses.dataclass
+class Blob:
+    content: bytes
+
+
+class BlobDict(TypedDict):
+    content: bytes
+
+
+class BlobModel(BaseModel):
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    content: bytes
+
+
+class BlobStruct(msgspec.Struct):
+    content: bytes
+
+
+@pytest.mark.parametrize("kind", [Blob, BlobDict, BlobModel, BlobStruct])
+async def test_bytes_arrive_as_they_were_sent(kind: Any) -> None:
+    sent = kind(content=b"\xff\x00 is no text")
+    wire = msgspec.json.decode(msgspec.json.encode(as_payload(sent)))
+    assert await taken(kind, wire) == sent
 
 
 # ── what does not ──
@@ -306,13 +344,43 @@ async def test_every_failing_field_is_named_by_its_path() -> None:
     assert (error.error_code, error.retryable) == ("INVALID_PAYLOAD", False)
 
 
-async def test_a_struct_names_the_first_mistake_in_every_field() -> None:
-    data = WIRE | {"price": [], "lines": [{"sku": "a", "amount": "x"}]}
+@pytest.mark.parametrize("kind", [Struct, StandardDict, Model])
+async def test_every_failing_field_is_named_whatever_the_kind(kind: Any) -> None:
+    data = WIRE | {"price": [], "lines": [{"sku": 1, "amount": "x"}, {"sku": "a", "amount": 1}, {}, 7]}
     del data["day"]
-    assert (await refused(Struct, data)).details["errors"] == [
-        {"path": "$.data.day", "message": "Field required", "type": "missing"},
-        {"path": "$.data.price", "message": "Expected `decimal`, got `array`", "type": "wrong_value"},
-        {"path": "$.data.lines[0].amount", "message": "Expected `int`, got `str`", "type": "wrong_value"},
+    fields = {
+        field["path"]: (field["message"], field["type"]) for field in (await refused(kind, data)).details["errors"]
+    }
+    assert sorted(fields) == [
+        "$.data.day",
+        "$.data.lines[0].amount",
+        "$.data.lines[0].sku",
+        "$.data.lines[2].amount",
+        "$.data.lines[2].sku",
+        "$.data.lines[3]",
+        "$.data.price",
+    ]
+    assert fields["$.data.lines[2].sku"] == ("Field required", "missing")
+    if kind is Struct:
+        assert fields["$.data.lines[0].sku"] == ("Expected `str`, got `int`", "wrong_value")
+
+
+async def test_every_failing_field_is_found_in_whatever_a_struct_is_made_of() -> None:
+    class Holder(msgspec.Struct, forbid_unknown_fields=True):
+        by_name: dict[str, LineStruct]
+        maybe: LineStruct | None = None
+        several: tuple[int, ...] = ()
+        unique: set[int] = msgspec.field(default_factory=set)
+
+    data = {"by_name": {"a": {}, "b": {"sku": "b", "amount": 1}}, "maybe": {"sku": 1, "amount": 1}, "more": 1}
+    data |= {"several": [1, "x"], "unique": ["y", 2]}
+    assert sorted(field["path"] for field in (await refused(Holder, data)).details["errors"]) == [
+        "$.data.by_name.a.amount",
+        "$.data.by_name.a.sku",
+        "$.data.maybe.sku",
+        "$.data.more",
+        "$.data.several[1]",
+        "$.data.unique[0]",
     ]
 
 
@@ -344,11 +412,62 @@ async def test_what_an_error_repeats_of_the_data_is_bounded() -> None:
     assert len(error.message) + len(str(error.details)) < 10_000
 
 
+class Card(BaseModel):
+    card: dict[str, int]
+    owner: str = ""
+
+    @field_validator("owner")
+    @classmethod
+    def must_be_known(cls, owner: str) -> str:
+        if owner == "nobody":
+            raise ValueError("nobody has no card")
+        return owner
+
+    @model_validator(mode="after")
+    def must_be_hers(self) -> Self:
+        if self.owner == "eve":
+            raise ValueError(f"{list(self.card)} is not hers")
+        return self
+
+
+class OtherCard(Card):
+    """Another one."""
+
+
+WRONG_CARDS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "the field itself": (Card, {"card": "4111-1111"}, "$.data.card"),
+    "a key below it": (Card, {"card": {"4111-1111": "x"}}, "$.data.card"),
+    "what a validator says of the whole": (Card, {"card": {"4111-1111": 1}, "owner": "eve"}, "$.data"),
+    "an optional payload": (Card | None, {"card": {"4111-1111": "x"}}, "$.data.card"),
+    "one of several": (Card | OtherCard, {"card": {"4111-1111": "x"}}, "$.data."),
+    "one of several as a whole": (Card | OtherCard, {"card": {"4111-1111": 1}, "owner": "eve"}, "$.data."),
+    "a plain mapping": (dict[str, int], {"card": "4111-1111"}, "$.data.card"),
+}
+
+
+@pytest.mark.parametrize(("kind", "data", "path"), WRONG_CARDS.values(), ids=WRONG_CARDS)
+async def test_nothing_of_a_sensitive_field_is_shown(kind: Any, data: dict[str, Any], path: str) -> None:
+    error = await refused(kind, data, sensitive=["card"])
+    assert error.details["errors"][0]["path"].startswith(path)
+    assert "4111" not in error.message + str(error.details) + "".join(traceback.format_exception(error))
+
+
 @pytest.mark.parametrize("kind", [Model, Struct])
-async def test_nothing_of_a_sensitive_field_is_shown(kind: Any) -> None:
-    error = await refused(kind, WIRE | {"colour": "4111-1111"}, sensitive=["colour"])
+async def test_nothing_of_a_sensitive_value_is_repeated(kind: Any) -> None:
+    error = await refused(kind, WIRE | {"colour": "4111"}, sensitive=["colour"])
     assert error.details["errors"][0]["path"] == "$.data.colour"
-    assert "4111" not in error.message + str(error.details)
+    assert "4111" not in error.message + str(error.details) + "".join(traceback.format_exception(error))
+
+
+async def test_what_is_said_of_other_fields_is_shown_beside_a_sensitive_one() -> None:
+    error = await refused(Card, {"card": {}, "owner": "nobody"}, sensitive=["card"])
+    assert error.message.endswith("$.data.owner: Value error, nobody has no card")
+
+
+async def test_a_sensitive_field_must_be_one_of_an_optional_or_alternative_payload_too() -> None:
+    for kind in (Card | None, Card | OtherCard):
+        with pytest.raises(DeclarationError, match="did you mean 'card'"):
+            service_taking(kind, sensitive=["crad"])
 
 
 async def test_what_was_sent_is_never_part_of_the_error() -> None:

@@ -123,7 +123,7 @@ async def test_what_cannot_is_refused_with_its_path(declared: Any, result: Any, 
 async def test_the_error_says_who_gave_what_instead_of_what() -> None:
     error = await refused(Model, {"number": "x"})
     assert error.message == (
-        "giver.thing.give: Giver.give() -> Model gave a dict that is no Model: "
+        "giver.thing.give: Giver.give() -> Model: the result, of type dict, does not fit: "
         "$.number: Input should be a valid integer, unable to parse string as an integer"
     )
 

@@ -8,7 +8,7 @@ Each refusal is an ignore of its own code, and an ignore that is not needed is a
 from __future__ import annotations
 
 import uuid
-from typing import assert_type
+from typing import Any, TypedDict, assert_type
 
 import msgspec
 from pydantic import BaseModel
@@ -34,6 +34,10 @@ class Page(BaseModel):
     orders: list[int]
 
 
+class Filter(TypedDict):
+    text: str
+
+
 class OrderService(BaseService):
     """One handler of each shape."""
 
@@ -53,6 +57,18 @@ class OrderService(BaseService):
     @action("orders.order.latest")
     async def latest(self, context: ActionContext) -> Order | None:
         return None
+
+    @action("orders.order.search")
+    async def search(self, filter: NewOrder | None = None) -> list[Order]:
+        return []
+
+    @action("orders.order.find")
+    async def find(self, filter: Filter) -> Filter:
+        return filter
+
+    @action("orders.order.raw")
+    async def raw(self, data: dict[str, Any], *, context: ActionContext) -> dict[str, Any]:
+        return data
 
     @action("orders.order.price")
     def price(self, order: NewOrder) -> float:
@@ -81,6 +97,11 @@ def yearly(filter: NewOrder) -> Page:
     return Page(orders=[])
 
 
+@router.action("weekly")
+async def weekly(filter: NewOrder | None = None, context: ActionContext | None = None) -> Page:
+    return Page(orders=[])
+
+
 @router.action("ever")
 def ever() -> Page:
     return Page(orders=[])
@@ -101,11 +122,17 @@ async def a_call_gives_what_the_handler_declares(client: ServiceClient) -> None:
     assert_type(await client.call(OrderService.count), int)
     assert_type(await client.call(OrderService.latest), Order | None)
     assert_type(await client.call(StrictOrderService.latest), Order)
+    assert_type(await client.call(OrderService.search), list[Order])
+    assert_type(await client.call(OrderService.search, NewOrder(customer="ada")), list[Order])
+    assert_type(await client.call(OrderService.find, Filter(text="a")), Filter)
+    assert_type(await client.call(OrderService.raw, {"a": 1, "b": "x"}), dict[str, Any])
     assert_type(await client.call(OrderService.price, NewOrder(customer="ada")), float)
     assert_type(await client.call(OrderService.ping), str)
     assert_type(await client.call(daily, NewOrder(customer="ada")), Page)
     assert_type(await client.call(monthly), Page)
     assert_type(await client.call(yearly, NewOrder(customer="ada")), Page)
+    assert_type(await client.call(weekly), Page)
+    assert_type(await client.call(weekly, NewOrder(customer="ada")), Page)
     assert_type(await client.call(ever), Page)
 
 
@@ -115,6 +142,10 @@ async def a_service_from_afar_is_called_by_its_own_names(client: ServiceClient) 
     assert_type(await orders.create(NewOrder(customer="ada"), timeout=2.0, service="orders_2"), Order)
     assert_type(await orders.confirm(Order(1)), None)
     assert_type(await orders.count(timeout=1.0), int)
+    assert_type(await orders.search(), list[Order])
+    assert_type(await orders.search(NewOrder(customer="ada"), timeout=1.0), list[Order])
+    assert_type(await orders.find({"text": "a"}), Filter)
+    assert_type(await orders.raw({"a": 1, "b": "x"}), dict[str, Any])
     assert_type(await orders.price(NewOrder(customer="ada")), float)
 
 
@@ -134,6 +165,8 @@ async def a_method_stays_what_it_was(service: OrderService, context: ActionConte
     assert_type(await service.create(NewOrder(customer="ada")), Order)
     assert_type(await service.confirm(Order(1), context, dry=True), None)
     assert_type(await service.latest(context), Order | None)
+    assert_type(await service.search(None), list[Order])
+    assert_type(await service.raw({}, context=context), dict[str, Any])
     assert_type(service.price(NewOrder(customer="ada")), float)
     assert_type(await daily(NewOrder(customer="ada"), service), Page)
     assert_type(ever(), Page)
@@ -143,6 +176,8 @@ async def wrong_calls_are_refused(client: ServiceClient, service: OrderService) 
     await client.call(OrderService.create, Order(1))  # type: ignore[misc]
     await client.call(OrderService.create)  # type: ignore[arg-type]
     await client.call(OrderService.count, Order(1))  # type: ignore[misc]
+    await client.call(OrderService.search, Order(1))  # type: ignore[misc]
+    await client.call(OrderService.find, {"txet": "a"})  # type: ignore[misc]
     await client.call(OrderService.create, NewOrder(customer="ada"), timout=1)  # type: ignore[call-overload]
     await client.call("orders.order.create")  # type: ignore[call-overload]
     await client.call(daily, Order(1))  # type: ignore[misc]

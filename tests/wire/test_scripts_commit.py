@@ -529,6 +529,16 @@ async def test_a_follow_up_without_permission_is_kept_in_the_dead_letters(restri
     assert [kept[DATA] for kept in await raw.dead_letters()] == [b"forbidden"]
 
 
+async def test_what_was_sent_on_need_not_be_taken_back_from_where_nothing_may_be_deleted(restricted: Any) -> None:
+    """What can be known before the first write is known then."""
+    stream, raw = await restricted(f"{LEAST} (+xadd %W~{MAIL})")
+    await raw.redis.set(stream.dead_letters, "a stranger's")
+    (one,) = await take(stream)
+    committed = await stream.commit([Ending(one, None, (post(b"fine", MAIL), post()))], held=1)
+    assert [delivery for delivery, _ in committed.held] == [one]
+    assert await raw.redis.xlen(MAIL) == 0
+
+
 @pytest.mark.parametrize("selector", ["", f"(+lpush %W~{ANSWERS})"], ids=["to write", "to limit its life"])
 async def test_an_answer_without_permission_is_told_and_holds_nothing_back(restricted: Any, selector: str) -> None:
     stream, raw = await restricted(f"{LEAST} {selector}")

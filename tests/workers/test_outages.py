@@ -287,6 +287,7 @@ async def test_a_link_that_breaks_again_and_again_loses_and_doubles_nothing(
     assert await platform.redis.llen(queue) == 300
 
 
+@pytest.mark.slow
 async def test_a_link_that_swallows_everything_is_noticed(
     platform: Platform, proxy: Proxy, far: Callable[..., TellingWorker]
 ) -> None:

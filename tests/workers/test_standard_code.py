@@ -79,7 +79,7 @@ async def test_the_standards_program_answers_services_of_the_platform(
 ) -> None:
     """An action added by hand is answered on the queue that it names."""
     async with started(program, redis_url):
-        answer = await platform.ask("mi_servicio.accion.hacer_algo", timeout=10)
+        answer = await platform.ask("mi_servicio.accion.hacer_algo", timeout=30)
     assert answer["success"] is True
     assert answer["data"] == {
         "status": "completado desde MiLogicaService",
@@ -92,7 +92,7 @@ async def test_the_standards_program_does_what_needs_no_answer_and_refuses_what_
 ) -> None:
     """`None` for a notification is success; `NotImplementedError` is an error with a code."""
     async with started(program, redis_url):
-        noted = await platform.ask("mi_servicio.accion.notificar", timeout=10)
+        noted = await platform.ask("mi_servicio.accion.notificar", timeout=30)
         unknown = await platform.ask("mi_servicio.accion.bailar")
         await platform.send("mi_servicio.accion.notificar")
         await wait_until(platform.is_done, "the notification is done")
@@ -109,7 +109,7 @@ async def test_the_standards_program_sends_a_callback(program: Path, redis_url: 
         await platform.send(
             "mi_servicio.accion.hacer_algo", callback_queue_name=queue, callback_action_type="platform.algo.hecho"
         )
-        callback = await platform.answer(queue, timeout=10)
+        callback = await platform.answer(queue, timeout=30)
     assert callback["action_type"] == "platform.algo.hecho"
     assert callback["data"]["status"] == "completado desde MiLogicaService"
 
@@ -120,9 +120,9 @@ async def test_ctrl_c_ends_the_standards_program_through_its_cleanup(
     """Where the standard contradicts itself: `asyncio.run` turns Ctrl-C into a cancellation of `main`, so its
     `except KeyboardInterrupt` is never reached; its `finally` is, and the worker has come to rest by then."""
     async with started(program, redis_url) as process:
-        await platform.ask("mi_servicio.accion.hacer_algo", timeout=10)
+        await platform.ask("mi_servicio.accion.hacer_algo", timeout=30)
         process.send_signal(signal.SIGINT)
-        out, err = (part.decode() for part in await asyncio.wait_for(process.communicate(), 10))
+        out, err = (part.decode() for part in await asyncio.wait_for(process.communicate(), 30))
     said = [line for line in out.splitlines() if "MiWorker" in line or "Limpieza" in line]
     said = [line for line in said if "procesando" not in line]
     assert said == [
