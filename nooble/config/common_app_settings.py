@@ -33,81 +33,101 @@ class CommonAppSettings(BaseSettings):
         hide_input_in_errors=True,  # a missing setting would be told together with all the others, secrets included
     )
 
+    # Every default is given by name: not all type checkers see it otherwise.
+
     # who
     service_name: str = Field(description="Name of the service; names its stream, its group and its keys.")
     service_version: str = Field(
-        "0.1.0", description="Version of the service, shown in logs and in the worker registry."
+        default="0.1.0", description="Version of the service, shown in logs and in the worker registry."
     )
-    environment: str = Field("development", description="Environment; part of every key name.")
+    environment: str = Field(default="development", description="Environment; part of every key name.")
 
     # logs
-    log_level: str = Field("INFO", description="Least level that is logged: DEBUG, INFO, WARNING, ERROR, CRITICAL.")
+    log_level: str = Field(
+        default="INFO", description="Least level that is logged: DEBUG, INFO, WARNING, ERROR, CRITICAL."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto",
+        default="auto",
         description="How logs are written: `console` for people, `json` for machines, `auto` decides by the terminal.",
     )
 
     # the server
     redis_url: str = Field(
-        "redis://localhost:6379/0",
+        default="redis://localhost:6379/0",
         description="Address of the server: redis://, rediss://, unix://, or embedded:// for one of its own.",
     )
-    redis_password: SecretStr | None = Field(None, description="Password, if it is not part of `redis_url`.")
+    redis_password: SecretStr | None = Field(default=None, description="Password, if it is not part of `redis_url`.")
     redis_decode_responses: bool = Field(
-        True, description="Whether the connection that `RedisManager` hands out decodes replies to text."
+        default=True, description="Whether the connection that `RedisManager` hands out decodes replies to text."
     )
     redis_socket_connect_timeout: float = Field(
-        5.0, gt=0, description="Seconds until an attempt to connect is given up."
+        default=5.0, gt=0, description="Seconds until an attempt to connect is given up."
     )
-    redis_socket_keepalive: bool = Field(True, description="Whether TCP keep-alive is on.")
+    redis_socket_keepalive: bool = Field(default=True, description="Whether TCP keep-alive is on.")
     redis_socket_keepalive_options: dict[int, int] | None = Field(
-        None, description="Socket options for keep-alive by number, as JSON; none by default."
+        default=None, description="Socket options for keep-alive by number, as JSON; none by default."
     )
-    redis_max_connections: int = Field(50, ge=1, description="Most connections of the pool that `RedisManager` makes.")
+    redis_max_connections: int = Field(
+        default=50, ge=1, description="Most connections of the pool that `RedisManager` makes."
+    )
     redis_health_check_interval: float = Field(
-        30.0, ge=0, description="Seconds of silence after which that pool checks a connection before using it; 0 never."
+        default=30.0,
+        ge=0,
+        description="Seconds of silence after which that pool checks a connection before using it; 0 never.",
     )
 
     # the wire
-    queue_prefix: str = Field("nooble4", description="First part of every key name.")
+    queue_prefix: str = Field(default="nooble4", description="First part of every key name.")
     service_aliases: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         description="First segment of an action type → name of the service that serves it, where the two differ.",
     )
     codec: Literal["json", "msgpack"] = Field(
-        "json", description="How sent actions are encoded; every worker reads both."
+        default="json", description="How sent actions are encoded; every worker reads both."
     )
-    max_payload_bytes: int = Field(1_048_576, ge=1, description="Largest encoded action in bytes, sent or received.")
+    max_payload_bytes: int = Field(
+        default=1_048_576, ge=1, description="Largest encoded action in bytes, sent or received."
+    )
     stream_max_backlog: int = Field(
-        0, ge=0, description="Most waiting actions in the service's stream; 0 sets no bound."
+        default=0, ge=0, description="Most waiting actions in the service's stream; 0 sets no bound."
     )
-    response_ttl_seconds: float = Field(300.0, gt=0, description="Seconds that an answer waits for its reader.")
+    response_ttl_seconds: float = Field(default=300.0, gt=0, description="Seconds that an answer waits for its reader.")
 
     # the worker
-    worker_concurrency: int = Field(1, ge=1, description="How many actions one worker runs at a time.")
-    worker_read_ahead: int = Field(100, ge=1, description="Most actions that a worker takes before it can start them.")
-    worker_block_ms: int = Field(2_000, ge=1, description="Milliseconds that a read waits for an action.")
+    worker_concurrency: int = Field(default=1, ge=1, description="How many actions one worker runs at a time.")
+    worker_read_ahead: int = Field(
+        default=100, ge=1, description="Most actions that a worker takes before it can start them."
+    )
+    worker_block_ms: int = Field(default=2_000, ge=1, description="Milliseconds that a read waits for an action.")
     worker_lease_seconds: float = Field(
-        30.0, gt=0, description="Seconds without a sign of life after which others take a worker's actions over."
+        default=30.0,
+        gt=0,
+        description="Seconds without a sign of life after which others take a worker's actions over.",
     )
     worker_grace_seconds: float = Field(
-        10.0, ge=0, description="Seconds that running actions get to finish when a worker stops."
+        default=10.0, ge=0, description="Seconds that running actions get to finish when a worker stops."
     )
     worker_max_deliveries: int = Field(
-        3, ge=1, description="Deliveries without an end (crashes) after which an action is buried."
+        default=3, ge=1, description="Deliveries without an end (crashes) after which an action is buried."
     )
-    action_timeout_seconds: float = Field(0.0, ge=0, description="Seconds that a handler may run; 0 sets no limit.")
+    action_timeout_seconds: float = Field(
+        default=0.0, ge=0, description="Seconds that a handler may run; 0 sets no limit."
+    )
 
     # failure
-    retry_attempts: int = Field(3, ge=1, description="How often a failing action runs in all; 1 never retries.")
+    retry_attempts: int = Field(default=3, ge=1, description="How often a failing action runs in all; 1 never retries.")
     retry_backoff_seconds: float = Field(
-        1.0, ge=0, description="Seconds before the second run; doubled for each further one."
+        default=1.0, ge=0, description="Seconds before the second run; doubled for each further one."
     )
-    retry_max_delay_seconds: float = Field(300.0, ge=0, description="Longest pause in seconds between two runs.")
+    retry_max_delay_seconds: float = Field(
+        default=300.0, ge=0, description="Longest pause in seconds between two runs."
+    )
     dead_letter_ttl_seconds: float = Field(
-        2_592_000.0, ge=0, description="Seconds that a dead letter is kept (30 days); 0 keeps it for ever."
+        default=2_592_000.0, ge=0, description="Seconds that a dead letter is kept (30 days); 0 keeps it for ever."
     )
-    dead_letter_max_length: int = Field(100_000, ge=0, description="Most dead letters of a service; 0 sets no bound.")
+    dead_letter_max_length: int = Field(
+        default=100_000, ge=0, description="Most dead letters of a service; 0 sets no bound."
+    )
 
     @field_validator("service_name", "environment", "queue_prefix")
     @classmethod

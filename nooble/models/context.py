@@ -155,7 +155,8 @@ class ActionContext:
         metadata: dict[str, Any] | None = None,
         **fields: Any,
     ) -> DomainActionResponse:
-        """Send an action and wait for its answer. A call leaves at once: it does not wait for the commit.
+        """Send an action and wait for its answer. A call leaves at once: it does not wait for the commit. It has a
+        correlation of its own, by which its answer is found; the trace joins it to this action.
 
         Args:
             action_type, data, service, metadata, fields: as for `send`.

@@ -82,7 +82,8 @@ class ActionHost:
             DeclarationError: one of them cannot work here, or handles an action that another handler has.
         """
         if not isinstance(router, ActionRouter):
-            raise Origin.here(plain_name(type(self))).error(f"include({router!r}) cannot be meant", "give it an ActionRouter")
+            here = Origin.here(plain_name(type(self)))  # type: ignore[unreachable]  # not by who checks types
+            raise here.error(f"include({router!r}) cannot be meant", "give it an ActionRouter")
         self._declared = joined(self._declared, router.include_in(type(self)), type(self))
         self.__dict__.pop("_dispatch", None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from typing_extensions import get_type_hints
 
 from nooble.models.actions import failing_fields
@@ -66,14 +66,10 @@ def _failing(part: _Part, depth: int = 0) -> Iterator[Field]:
     """Every failing field in *part*: what does not fit as a whole is read part by part."""
     declared, data, at = part
     try:
-        if is_class(declared, BaseModel):
-            declared.model_validate(data)
-        else:
-            msgspec.convert(data, declared, dec_hook=read_foreign)
-    except ValidationError as error:
-        yield from failing_fields(error, at)
+        msgspec.convert(data, declared, dec_hook=read_foreign)
     except msgspec.ValidationError as error:
-        inside = [] if depth == _DEEPEST else [*_failing_here(part), *_failing_below(part, depth)]
+        inner = _Part(without_none(declared), data, at)
+        inside = [] if depth == _DEEPEST else [*_failing_here(inner), *_failing_below(inner, depth)]
         yield from inside or _first_failing(error, at)
     except Exception:  # another part has said enough
         return
@@ -101,7 +97,7 @@ def _failing_below(part: _Part, depth: int) -> Iterator[Field]:
 
 
 def _parts(part: _Part) -> Iterator[_Part]:
-    declared, data, at = without_none(part.declared), part.data, part.at
+    declared, data, at = part
     origin, args = get_origin(declared) or declared, get_args(declared)
     if isinstance(data, dict):
         fields = _fields(declared)

@@ -3,14 +3,16 @@ subclasses, and nowhere else."""
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nooble.config import CommonAppSettings
 from nooble.logger import get_logger
 from nooble.models import ActionContext, DomainAction
 from nooble.routing import ActionHost
+from nooble.routing.origin import Origin
 from nooble.services.lifespan import Lifespan
 
 if TYPE_CHECKING:
@@ -29,7 +31,17 @@ class BaseService(ActionHost):
 
     Attributes:
         service_name: the name in the settings.
+
+    Raises:
+        DeclarationError: when a subclass is made, if something in it cannot work.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("startup", "shutdown"):
+            method = vars(cls).get(name)
+            if isinstance(method, FunctionType) and not inspect.iscoroutinefunction(inspect.unwrap(method)):
+                raise Origin.of(method).error("is a plain def, which only actions may be", f"write async def {name}")
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from nooble.errors import ActionTimeout, HandlerCancelled
 from nooble.events import LeaseLost, Started, Teller
 from nooble.models.outcomes import Completed, Failed, Outcome, Released
 from nooble.wire.delivery import Delivery
+from nooble.workers.bell import Bell
 from nooble.workers.execution import Execution
 from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.pace import Pace
@@ -41,6 +42,7 @@ class Executors:
         self._execution = execution
         self._pace = pace
         self._teller = teller
+        self._begun = Bell()
         self.owner: asyncio.Task[None] | None = None
 
     async def run(self, slot: int) -> None:
@@ -53,7 +55,7 @@ class Executors:
 
     async def _work(self, slot: int) -> None:
         flight, pace = self._flight, self._pace
-        ready, space = flight.ready, flight.space
+        ready, space, begun = flight.ready, flight.space, self._begun
         clock, task = time.monotonic, asyncio.current_task()
         assert task is not None
         since = clock()
@@ -65,6 +67,8 @@ class Executors:
                 since = clock()
             flight.taken += 1
             run = flight.running[slot] = Run(delivery, task, clock())
+            if begun.waiting:
+                begun.ring()
             outcome = await self._outcome(run)
             del flight.running[slot]
             if outcome is not None:
@@ -123,6 +127,8 @@ class Executors:
         a timer per action would cost more than the action."""
         flight = self._flight
         while True:
+            if not flight.running:
+                await self._begun.wait()
             await asyncio.sleep(_TICK)
             now = time.monotonic()
             for run in list(flight.running.values()):

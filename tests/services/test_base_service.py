@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from nooble.config import CommonAppSettings
-from nooble.errors import UnknownAction
+from nooble.errors import DeclarationError, UnknownAction
 from nooble.handlers import BaseHandler
 from nooble.models import DomainAction
 from nooble.routing import ActionRouter, action
@@ -251,6 +251,14 @@ async def test_a_startup_that_fails_is_tried_again_by_the_next() -> None:
     assert service.log == []
     await service.start_once()
     assert service.log == ["startup"]
+
+
+@pytest.mark.parametrize("name", ["startup", "shutdown"])
+def test_what_is_awaited_must_be_async_and_that_is_told_at_once(name: str) -> None:
+    def plain(self: BaseService, *_: Any) -> None: ...
+
+    with pytest.raises(DeclarationError, match=rf"plain: is a plain def, .*; write async def {name}"):
+        type("Careless", (BaseService,), {name: plain})
 
 
 def test_a_service_starts_once_in_each_event_loop(counted: Counted) -> None:

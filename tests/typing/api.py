@@ -14,6 +14,7 @@ import msgspec
 from pydantic import BaseModel
 
 from nooble.clients.service_client import ServiceClient
+from nooble.config import CommonAppSettings
 from nooble.models import ActionContext, DomainAction
 from nooble.retry import Retry
 from nooble.routing import ActionRouter, action
@@ -113,6 +114,11 @@ class StrictOrderService(OrderService):
     @action("orders.order.latest")
     async def latest(self, context: ActionContext) -> Order:
         return await super().latest(context) or Order(0)
+
+
+def a_service_needs_a_name_and_no_other_setting() -> None:
+    OrderService(CommonAppSettings(service_name="orders"))
+    OrderService(CommonAppSettings(service_name="orders", worker_concurrency=4))
 
 
 async def a_call_gives_what_the_handler_declares(client: ServiceClient) -> None:

@@ -499,7 +499,11 @@ def test_a_failure_says_what_went_wrong(codec: Codec, action: DomainAction) -> N
     assert str(answer.correlation_id) == OTHER
 
 
-@pytest.mark.parametrize("details", [{"x": object()}, {"x": "\ud800"}, circle(), {"x": [print]}], ids=repr)
+@pytest.mark.parametrize(
+    "details",
+    [{"x": object()}, {"x": "\ud800"}, circle(), {"x": [print]}],
+    ids=["an object", "half a character", "a circle", "a function"],
+)
 def test_a_failure_is_told_even_if_its_details_cannot_be(codec: Codec, action: DomainAction, details: Any) -> None:
     detail = ErrorDetail.model_construct(
         error_type="X", error_code="Y", message="what \ud800 happened", details=details

@@ -18,7 +18,7 @@ import redis.asyncio as redis_asyncio
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 
 from nooble.errors import ConfigurationFault, NoobleError, ReplyLost, ServerRefused, ServerUnavailable
 from nooble.wire.channels import Connection, DirectConnection, PlainConnection
@@ -49,7 +49,7 @@ async def connect() -> AsyncIterator[Connect]:
     made: list[Connection] = []
 
     async def connect(url: str, way: str = "direct") -> Connection:
-        client = redis_asyncio.Redis.from_url(url)
+        client = redis_asyncio.Redis.from_url(url, socket_timeout=0.5)
         if way == "direct":
             made.append(await Endpoint(client).connect())
         else:
@@ -295,7 +295,9 @@ async def test_a_reset_ends_all_that_waits(proxy: Proxy, connect: Any, way: str)
 @pytest.mark.parametrize(
     "garbage", [b"!nonsense\r\n", b"+PONG\r\n+NOBODY ASKED\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
 )
-async def test_a_server_that_does_not_speak_the_protocol_is_left(connect: Connect, garbage: bytes) -> None:
+async def test_a_server_that_does_not_speak_the_protocol_is_left(
+    connect: Connect, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while b"PING" not in (said := await reader.read(1_000)):
             writer.write(b"+OK\r\n" * said.count(b"SETINFO"))
@@ -307,6 +309,7 @@ async def test_a_server_that_does_not_speak_the_protocol_is_left(connect: Connec
         connection = await connect(f"redis://127.0.0.1:{stranger.sockets[0].getsockname()[1]}")
         await asyncio.gather(ask(connection, "PING"), return_exceptions=True)
         await wait_until(lambda: connection.closed, "the connection is given up")
+    assert caplog.records == []
 
 
 async def test_writing_waits_while_the_other_side_takes_nothing(launch: Launch, connect: Connect) -> None:
@@ -444,6 +447,14 @@ async def test_whatever_client_is_handed_in_replies_are_bytes_and_it_is_left_alo
     await client.aclose()
 
 
+async def test_a_fake_client_that_decodes_serves_as_well() -> None:
+    link = Link(Endpoint(fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True, protocol=3)))
+    assert await link.execute("ECHO", "ñ") == "ñ".encode()
+    assert await link.execute("HSET", "nooble4:test:x:streams:main", "a", "b") == 1
+    assert await link.execute("HGETALL", "nooble4:test:x:streams:main") == [b"a", b"b"]
+    await link.close()
+
+
 async def test_a_password_and_a_user_are_those_of_the_client(launch: Launch, linked: Any) -> None:
     server = launch(password=SECRET)
     server.client.acl_setuser("ana", enabled=True, passwords=["+pw"], commands=["+ping", "+acl|whoami"])
@@ -489,9 +500,12 @@ async def test_a_cluster_client_is_refused_at_once() -> None:
 # ── what can be wrong with it ──
 
 
-async def test_a_server_that_is_not_there_is_unavailable(linked: Any) -> None:
+async def test_a_server_that_is_not_there_is_unavailable_at_once(linked: Any) -> None:
+    """Whatever retries the client was made with: whoever needs the server has patience of its own."""
+    before = time.monotonic()
     with pytest.raises(ServerUnavailable, match=r"127\.0\.0\.1:1"):
-        await linked(NOBODY).execute("PING")
+        await linked(NOBODY, retry=Retry(ConstantBackoff(1), 10)).execute("PING")
+    assert time.monotonic() - before < 1.0
 
 
 async def test_a_socket_that_is_not_there_is_unavailable(tmp_path: Path, linked: Any) -> None:

@@ -201,6 +201,15 @@ async def test_entries_that_were_acknowledged_and_not_deleted_are_history(
     assert (standing.pending, standing.last_delivered) == (1_194, ids[1_194])
 
 
+async def test_looking_around_does_not_fetch_the_stream(stream: ActionStream, raw: Raw) -> None:
+    """A thousand pending actions of a megabyte each would be a gigabyte."""
+    await raw.add(3)
+    await take(stream)
+    await raw.redis.config_resetstat()
+    await stream.standing()
+    assert "cmdstat_xrange" not in await raw.redis.info("commandstats")
+
+
 async def test_pending_entries_of_other_programs_are_told_by_their_owner(
     stream: ActionStream, raw: Raw, consumer: Consumer
 ) -> None:

@@ -460,7 +460,7 @@ async def test_a_server_out_of_memory_still_lets_deliveries_end(
         raw = Raw(client, stream)
         await raw.add(20)
         deliveries = await take(stream)
-        server.client.config_set("maxmemory", "1mb")
+        server.client.config_set("maxmemory", "1")
         with pytest.raises(ServerUnavailable, match="OOM"):
             await stream.work.execute("XADD", BILLING, "*", "a", "b")
         assert (await stream.renew(deliveries))[1] == set()

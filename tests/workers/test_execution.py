@@ -285,7 +285,11 @@ class Stubborn(BaseModel):
     what: object = object()
 
 
-@pytest.mark.parametrize("result", [object(), {"deep": object()}, {1j: 2}, Stubborn(), "\ud800"], ids=repr)
+@pytest.mark.parametrize(
+    "result",
+    [object(), {"deep": object()}, {1j: 2}, Stubborn(), "\ud800"],
+    ids=["an object", "an object within", "a key that is no text", "a model with an object", "half a character"],
+)
 async def test_a_result_that_cannot_be_encoded_is_the_handlers_fault(result: Any) -> None:
     outcome = await failure_of(lambda action: result, delivery(callback_queue_name=QUEUE))
     assert isinstance(outcome, Answered)

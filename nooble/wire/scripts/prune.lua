@@ -14,11 +14,14 @@ end
 local entries = redis.call('XRANGE', stream, from, last, 'COUNT', count)
 if #entries == 0 then return { 0, '' } end
 local first_id, last_id = entries[1][1], entries[#entries][1]
-local pending = {}
-for _, row in ipairs(redis.call('XPENDING', stream, group, first_id, last_id, count)) do pending[row[1]] = true end
-local done = {}
+local rows, pending, done = redis.call('XPENDING', stream, group, first_id, last_id, count), {}, {}
+for _, row in ipairs(rows) do pending[row[1]] = true end
 for _, entry in ipairs(entries) do
-  if not pending[entry[1]] then done[#done + 1] = entry[1] end
+  local id = entry[1]
+  if not pending[id] and #rows == count then -- pending entries that were deleted can fill the rows
+    pending[id] = redis.call('XPENDING', stream, group, id, id, 1)[1]
+  end
+  if not pending[id] then done[#done + 1] = id end
 end
 if #done > 0 then redis.call('XDEL', stream, unpack(done)) end
 return { #done, #entries == count and '(' .. last_id or '' }
