@@ -47,9 +47,9 @@ def errors_page() -> str:
         [
             "# Errors",
             "",
-            "The code travels as `error.error_code` in an answer and as `reason` in a dead letter; the typed client raises the",
-            "class again by it. An exception of your own has the code `HANDLER_ERROR`, or `RemoteError` on the caller's side.",
-            "*Retried* says whether a retry policy may run the action again at all.",
+            "The code travels as `error.error_code` in an answer and as `reason` in a dead letter; the typed client",
+            "raises the class again by it. An exception of your own has the code `HANDLER_ERROR`, or `RemoteError` on",
+            "the caller's side. *Retried* says whether a retry policy may run the action again at all.",
             "",
             "| class | code | retried | meaning |",
             "|---|---|---|---|",

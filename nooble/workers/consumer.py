@@ -58,7 +58,6 @@ class Consumer:
         self._lease = lease
         self._next_claim = 0.0
         self._outages = 0
-        self._cut_off = False
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -71,12 +70,13 @@ class Consumer:
     # ── reading ──
     async def _take(self, room: int) -> list[Delivery]:
         """Fresh entries, at most *room*; or those that were given to us without our hearing of it."""
-        if self._cut_off and (strays := await self._stream.unseen(delivery.entry_id for delivery in self._flight)):
+        flight = self._flight
+        if flight.unsure and (strays := await self._stream.unseen(delivery.entry_id for delivery in flight)):
             return strays
-        self._cut_off = True  # until the reply is here, entries may be ours without our knowing
+        flight.unsure = True  # until the reply is here
         until_claim = max(1, int((self._next_claim - time.monotonic()) * 1000))
         deliveries = await self._stream.read(room, min(self._block_ms, until_claim))
-        self._cut_off = False
+        flight.unsure = False
         return deliveries
 
     # ── claiming ──
@@ -98,9 +98,9 @@ class Consumer:
         try:
             if await self._stream.abandoned(lease_ms):
                 await self._quiet()
-                self._cut_off = True
+                self._flight.unsure = True
                 taken, gone = await self._stream.claim(1, lease_ms)
-                self._cut_off = False
+                self._flight.unsure = False
                 self._tell(taken, gone)
                 self._flight.add(taken)
                 if taken:

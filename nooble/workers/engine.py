@@ -100,8 +100,10 @@ class Engine:
         try:
             await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._come_to_rest()
-            self._raise_failure()
+            try:
+                await self._come_to_rest()
+            finally:
+                self._raise_failure()
 
     def executes(self, context: ActionContext | None) -> bool:
         """Whether *context* is that of a handler that runs here now."""

@@ -72,6 +72,7 @@ class InFlight:
         settle: rings when there is something to write.
         retried: rings when something was put into the retry set.
         taken: how many were started so far.
+        unsure: whether entries may be ours without our knowing; the pending list knows.
 
     Args:
         trial: seconds at work after which a delivery is taken to be harmless; if it kills, it kills by then.
@@ -88,6 +89,7 @@ class InFlight:
         self.work, self.space, self.settle, self.retried = Bell(), Bell(), Bell(), Bell()
         self.low = 0
         self.taken = 0
+        self.unsure = False
 
     # ── taking ──
     def add(self, deliveries: list[Delivery]) -> None:

@@ -61,6 +61,7 @@ class Lease:
     def _give_up(self, lost: set[bytes]) -> None:
         """What has an outcome already is left to the fence."""
         self._flight.drop(lost)
+        self._flight.unsure = True  # an entry that was lost and is ours again has the same id
         for run in list(self._flight.running.values()):
             if run.delivery.entry_id in lost:
                 run.cancel("lost")

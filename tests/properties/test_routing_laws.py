@@ -370,3 +370,64 @@ def test_every_field_that_is_missing_is_named(kind: str, missing: set[str]) -> N
     with pytest.raises(InvalidPayload) as caught:
         asyncio.run(KEEPER.process_action(DomainAction(action_type=f"keeper.{kind}.keep", data=data)))
     assert {field["path"] for field in caught.value.details["errors"]} == {f"$.data.{name}" for name in missing}
+
+
+class LineModel(BaseModel):
+    model_config = ConfigDict(strict=True)
+    sku: str
+    amount: int
+
+
+class BasketModel(BaseModel):
+    model_config = ConfigDict(strict=True)
+    lines: list[LineModel]
+    by_name: dict[str, LineModel] = {}
+    gift: LineModel | None = None
+
+
+class LineStruct(msgspec.Struct):
+    sku: str
+    amount: int
+
+
+class BasketStruct(msgspec.Struct):
+    lines: list[LineStruct]
+    by_name: dict[str, LineStruct] = {}
+    gift: LineStruct | None = None
+
+
+class Baskets(BaseService):
+    """The same payload, read by pydantic and by msgspec."""
+
+    @action("baskets.model.take")
+    async def model(self, basket: BasketModel) -> None: ...
+
+    @action("baskets.struct.take")
+    async def struct(self, basket: BasketStruct) -> None: ...
+
+
+BASKETS = Baskets(SETTINGS)
+scraps = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "a"])
+lines = st.dictionaries(st.sampled_from(["sku", "amount", "more"]), scraps, max_size=3) | scraps
+baskets = st.fixed_dictionaries(
+    {},
+    optional={
+        "lines": st.lists(lines, max_size=3) | scraps,
+        "by_name": st.dictionaries(st.sampled_from(["x", "y"]), lines) | scraps,
+        "gift": lines,
+    },
+)
+
+
+@given(baskets)
+def test_the_same_fields_are_told_whoever_reads_them(basket: dict[str, Any]) -> None:
+    model, struct = (failing(f"baskets.{kind}.take", basket) for kind in ("model", "struct"))
+    assert model == struct
+
+
+def failing(action_type: str, data: dict[str, Any]) -> set[str]:
+    try:
+        asyncio.run(BASKETS.process_action(DomainAction(action_type=action_type, data=data)))
+    except InvalidPayload as error:
+        return {field["path"] for field in error.details["errors"]}
+    return set()

@@ -220,6 +220,14 @@ def test_the_name_of_an_action_cannot_be_run() -> None:
         OrderService.create(Order(number=1)).close()
 
 
+def test_what_no_class_has_says_that_it_is_for_methods() -> None:
+    @action("orders.order.lonely")
+    async def lonely(order: Order) -> None: ...
+
+    with pytest.raises(TypeError, match=r"lonely is declared by @action, which is for methods .*@router.action"):
+        lonely(Order(number=1)).close()
+
+
 # ── what its parameters are given ──
 
 
