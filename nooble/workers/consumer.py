@@ -71,13 +71,16 @@ class Consumer:
     async def _take(self, room: int) -> list[Delivery]:
         """Fresh entries, at most *room*; or those that were given to us without our hearing of it."""
         flight = self._flight
-        if flight.unsure and (strays := await self._stream.unseen(delivery.entry_id for delivery in flight)):
-            return strays
-        flight.unsure = True  # until the reply is here
         until_claim = max(1, int((self._next_claim - time.monotonic()) * 1000))
-        deliveries = await self._stream.read(room, min(self._block_ms, until_claim))
-        flight.unsure = False
-        return deliveries
+        try:
+            if flight.unsure:
+                flight.unsure = False
+                if strays := await self._stream.unseen(delivery.entry_id for delivery in flight):
+                    return strays
+            return await self._stream.read(room, min(self._block_ms, until_claim))
+        except BaseException:
+            flight.unsure = True
+            raise
 
     # ── claiming ──
     def _claim_is_due(self) -> bool:
@@ -98,15 +101,13 @@ class Consumer:
         try:
             if await self._stream.abandoned(lease_ms):
                 await self._quiet()
-                self._flight.unsure = True
                 taken, gone = await self._stream.claim(1, lease_ms)
-                self._flight.unsure = False
                 self._tell(taken, gone)
                 self._flight.add(taken)
                 if taken:
                     return True
         except (ServerUnavailable, GroupMissing):
-            pass  # the read that follows waits it out
+            self._flight.unsure = True  # the read that follows looks, and waits it out
         self._next_claim = time.monotonic() + self._lease * random.uniform(0.25, 0.5)
         return False
 

@@ -9,9 +9,13 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from tests.chaos.crew import Crew
 from tests.chaos.ledger import Ledger
@@ -30,9 +34,9 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def platform(redis: object) -> Platform:
+def platform(redis: redis.asyncio.Redis) -> Platform:
     """Who sends, and who looks at what came of it."""
-    return Platform(redis)  # type: ignore[arg-type]
+    return Platform(redis)
 
 
 async def numbers_in(platform: Platform, queue: str) -> Counter[int]:
@@ -48,12 +52,23 @@ async def numbers_noted(platform: Platform) -> Counter[int]:
     return Counter(json.loads(fields[b"data"])["data"]["n"] for _, fields in entries)
 
 
-async def havoc(crew: Crew, dice: random.Random, until_done: asyncio.Task[object]) -> Counter[str]:
-    """Kill and freeze at random until *until_done* is; somebody is always awake. Returns what befell how many."""
+async def havoc(
+    crew: Crew, dice: random.Random, until_done: asyncio.Task[object], server: Server | None = None
+) -> Counter[str]:
+    """Kill and freeze at random until *until_done* is, now and then the *server* too; somebody is always awake.
+
+    Returns:
+        What befell how many.
+    """
     befell: Counter[str] = Counter()
     thaw_at = 0.0
     while not until_done.done():
         await asyncio.sleep(dice.uniform(0.05, 0.2))
+        if server is not None and dice.random() < 0.05:
+            server.kill()
+            await asyncio.sleep(dice.uniform(0, 0.5))
+            server.start()
+            befell["server"] += 1
         if thaw_at and time.monotonic() > thaw_at:
             crew.thaw()
             thaw_at = 0.0
@@ -72,7 +87,16 @@ async def havoc(crew: Crew, dice: random.Random, until_done: asyncio.Task[object
     return befell
 
 
-async def chaos(platform: Platform, ledger: Ledger, url: str, *, actions: int, seed: int, timeout: float) -> None:
+async def chaos(
+    platform: Platform,
+    ledger: Ledger,
+    server: Server,
+    *,
+    actions: int,
+    seed: int,
+    timeout: float,
+    server_too: bool = False,
+) -> None:
     """Let *actions* be done amid havoc, and look at everything that came of them."""
     print(f"seed: {seed}")
     dice = random.Random(seed)
@@ -81,10 +105,10 @@ async def chaos(platform: Platform, ledger: Ledger, url: str, *, actions: int, s
         data = {"n": number, "seconds": 0.05}
         await platform.send("demo.item.make", data, callback_queue_name=queue)
     values = {"worker_lease_seconds": LEASE, "worker_max_deliveries": 100, "worker_concurrency": 4}
-    with Crew(url, ledger.path, **values) as crew:
+    with Crew(server.url, ledger.path, **values) as crew:
         crew.hire(4)
         done = asyncio.create_task(wait_until(platform.is_done, "all is done", timeout=timeout))
-        befell = await havoc(crew, dice, done)
+        befell = await havoc(crew, dice, done, server if server_too else None)
         await done
         await asyncio.sleep(LEASE)  # who was frozen says what it believes it still has to say
     print(dict(befell), dict(ledger.count("told")), f"{len(ledger.lines('start'))} runs of {actions} actions")
@@ -99,7 +123,7 @@ async def chaos(platform: Platform, ledger: Ledger, url: str, *, actions: int, s
 
 async def test_nothing_is_lost_and_nothing_is_heard_twice(platform: Platform, ledger: Ledger, server: Server) -> None:
     """Some seconds of it."""
-    await chaos(platform, ledger, server.url, actions=600, seed=20_261_122, timeout=40)
+    await chaos(platform, ledger, server, actions=600, seed=20_261_122, timeout=40)
 
 
 @pytest.mark.slow
@@ -108,8 +132,25 @@ async def test_nothing_is_lost_and_nothing_is_heard_twice_for_long(
     platform: Platform, ledger: Ledger, server: Server
 ) -> None:
     """A minute of it, another each time; the seed is printed, and `NOOBLE_SEED` repeats it."""
-    seed = int(os.environ.get("NOOBLE_SEED", "0")) or random.SystemRandom().randrange(2**32)
-    await chaos(platform, ledger, server.url, actions=6_000, seed=seed, timeout=200)
+    await chaos(platform, ledger, server, actions=6_000, seed=another_seed(), timeout=200)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_nothing_is_lost_though_the_server_is_killed_as_well(
+    ledger: Ledger, launch: Callable[..., Server]
+) -> None:
+    """It writes everything down at once, so that it forgets nothing; everybody else has to cope."""
+    server = launch(appendonly="yes", appendfsync="always")
+    patience = Retry(ConstantBackoff(0.05), 200)
+    async with redis.asyncio.Redis.from_url(server.url, retry=patience) as connection:
+        platform = Platform(connection)
+        await chaos(platform, ledger, server, actions=2_000, seed=another_seed(), timeout=200, server_too=True)
+
+
+def another_seed() -> int:
+    """Another one each time, unless `NOOBLE_SEED` repeats one that was printed."""
+    return int(os.environ.get("NOOBLE_SEED", "0")) or random.SystemRandom().randrange(2**32)
 
 
 async def test_one_that_was_frozen_past_its_lease_finds_that_others_have_finished(
