@@ -18,14 +18,20 @@ def isolated(work: Awaitable[Any]) -> Generator[Any, Any, Any]:
     run = copy_context().run
     steps: Any = work if type(work) is types.CoroutineType else work.__await__()
     send, throw = steps.send, steps.throw
+    closing = False
     try:
         awaited = run(send, None)
         while True:
             try:
                 value = yield awaited
             except BaseException as error:
+                closing = type(error) is GeneratorExit
                 awaited = run(throw, error)
             else:
                 awaited = run(send, value)
     except StopIteration as stop:
         return stop.value
+    except GeneratorExit as error:  # it ends the coroutine that awaits, so only who closes that may send it
+        if closing:
+            raise
+        raise RuntimeError("GeneratorExit is not for a handler to raise") from error

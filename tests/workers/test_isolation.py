@@ -145,15 +145,23 @@ async def test_work_that_swallows_its_cancellation_goes_on() -> None:
     assert await task == "stubborn"
 
 
-@pytest.mark.parametrize(
-    "error", [LookupError("no"), asyncio.CancelledError(), SystemExit(3), GeneratorExit()], ids=repr
-)
+@pytest.mark.parametrize("error", [LookupError("no"), asyncio.CancelledError(), SystemExit(3)], ids=repr)
 async def test_what_work_raises_is_raised(error: BaseException) -> None:
     async def work() -> None:
         await asyncio.sleep(0)
         raise error
 
     with pytest.raises(type(error)):
+        await isolated(work())
+
+
+async def test_generator_exit_of_a_handler_is_an_error_like_any_other() -> None:
+    """Let through, it would quietly end the executor that runs it."""
+
+    async def work() -> None:
+        raise GeneratorExit
+
+    with pytest.raises(RuntimeError, match="GeneratorExit"):
         await isolated(work())
 
 
