@@ -64,7 +64,7 @@ async def havoc(
     thaw_at = 0.0
     while not until_done.done():
         await asyncio.sleep(dice.uniform(0.05, 0.2))
-        if server is not None and dice.random() < 0.05:
+        if server is not None and dice.random() < 0.1:
             server.kill()
             await asyncio.sleep(dice.uniform(0, 0.5))
             server.start()

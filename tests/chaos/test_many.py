@@ -18,6 +18,7 @@ from tests.support.workers import Doing, running
 ACTIONS, AT_ONCE = 20_000, 500
 
 
+@pytest.mark.slow
 @pytest.mark.every_server
 async def test_twenty_thousand_calls_each_get_their_own_answer(
     redis: redis.asyncio.Redis, settings: Callable[..., CommonAppSettings]

@@ -39,6 +39,7 @@ def is_alive(process: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_first_minute(pedidos: Terminal) -> None:
     """Typed in an empty folder: a server is there, the line to type next works as it stands, changes are taken at once, a
     mistake while editing is told and waited out, and Ctrl-C leaves nothing behind."""
@@ -91,6 +92,7 @@ def test_two_in_one_folder_share_the_server_which_outlives_the_one_that_started_
     assert find() is None
 
 
+@pytest.mark.slow
 def test_a_server_that_is_named_is_used_and_the_line_to_type_names_it(pedidos: Terminal, redis_url: str) -> None:
     with pedidos.start("dev", "pedidos", "--redis-url", redis_url) as dev:
         words = hint(dev)
@@ -100,6 +102,7 @@ def test_a_server_that_is_named_is_used_and_the_line_to_type_names_it(pedidos: T
         assert dev.end() == 0
 
 
+@pytest.mark.slow
 def test_without_reload_its_failure_is_the_end(pedidos: Terminal) -> None:
     done = pedidos.run("dev", "pedidoss", "--no-reload")
     assert done.code == 2
@@ -112,6 +115,7 @@ def test_in_production_there_is_no_embedded_server(pedidos: Terminal) -> None:
     assert "an embedded server ends with the process that started it; name a server" in done.err
 
 
+@pytest.mark.slow
 async def test_a_killed_supervisor_leaves_nothing_behind(pedidos: Terminal) -> None:
     with pedidos.start("dev", "pedidos") as dev:
         hint(dev)
@@ -137,6 +141,7 @@ def test_a_password_for_another_server_does_not_matter(pedidos: Terminal) -> Non
         assert dev.end() == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_now(pedidos: Terminal) -> None:
     with pedidos.start("dev", "pedidos", "--grace", "30") as dev:
         hint(dev)

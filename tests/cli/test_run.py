@@ -89,6 +89,7 @@ def test_a_second_signal_ends_it_even_when_a_handler_blocks_the_loop(
 # ── servers that come and go ──
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_waited_for_and_told_once(pedidos: Terminal, launch: Launch) -> None:
     server = launch()
     server.stop()

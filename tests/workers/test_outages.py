@@ -162,6 +162,7 @@ async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, s
     await client.aclose()
 
 
+@pytest.mark.slow
 async def test_a_frozen_server_is_waited_for(launch: Launch, settings: Settings) -> None:
     """Connections stay open and nothing answers; the worker finds out by the clock and goes on when it thaws."""
     server = launch()

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
+import nooble
 from tests.support.platform import Platform
 from tests.support.waiting import wait_until
 
 STANDARD = Path(__file__).parent / "standard_code" / "estandar-workers-nooble4.md"
+HOME = str(Path(nooble.__file__).parents[1])
 BLOCK = re.compile(r"```python\n(# en (\S+\.py).*?)```", re.DOTALL)
 
 
@@ -52,7 +54,7 @@ async def started(program: Path, redis_url: str) -> AsyncIterator[asyncio.subpro
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-u", "-m", "mi_servicio.main"),
         cwd=program,
-        env=os.environ | {"REDIS_URL": redis_url, "ENVIRONMENT": "test", "LOG_LEVEL": "INFO"},
+        env=os.environ | {"PYTHONPATH": HOME, "REDIS_URL": redis_url, "ENVIRONMENT": "test", "LOG_LEVEL": "INFO"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
