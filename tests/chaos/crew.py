@@ -5,15 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from tests.chaos.program import work
 
+ROOT = str(Path(__file__).parents[2])
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([work.__module__])  # so that a new one is there in a moment
 
 
 class Crew:
@@ -70,6 +73,10 @@ class Crew:
         self.hire(len(dead))
 
     def __enter__(self) -> Self:
+        _context.set_forkserver_preload([work.__module__])  # so that a new one is there in a moment
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", ROOT)
+            forkserver.ensure_running()
         return self
 
     def __exit__(

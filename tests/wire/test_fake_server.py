@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import fakeredis
@@ -108,6 +109,14 @@ async def test_what_was_delivered_and_not_seen_is_found(stream: ActionStream, ra
     ids = await raw.add(2)
     await take(stream)
     assert [one.entry_id for one in await stream.unseen(ids[:1])] == ids[1:]
+
+
+async def test_a_read_that_the_server_does_not_let_wait_takes_a_breath(stream: ActionStream) -> None:
+    """It answers at once that there is nothing; asked again at once, it would take a whole processor."""
+    before = time.monotonic()
+    for _ in range(5):
+        assert await stream.read(10, 1_000) == []
+    assert time.monotonic() - before >= 0.045
 
 
 async def test_a_stream_can_be_looked_at(stream: ActionStream, raw: Raw) -> None:

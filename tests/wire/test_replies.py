@@ -247,6 +247,27 @@ async def test_removing_is_not_repeated_when_waiting_failed_after_it(
     assert await numbers(*awaited[1:]) == [1, 2, 3]
 
 
+async def test_a_new_connection_removes_nothing_that_it_has_not_read(
+    inbox: Inbox, redis: redis_asyncio.Redis, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server comes back with other answers, just after some were handed over and before they are removed."""
+    first, *others = ids(3)
+    awaited = [inbox.expect(one) for one in (first, *others)]
+    hand_over = inbox._hand_over
+
+    def hand_over_and_restart(items: list[bytes]) -> None:
+        hand_over(items)
+        monkeypatch.undo()
+        inbox._link._connection._lost(ConnectionError("restarting"))  # type: ignore[union-attr]
+        server.client.delete(QUEUE)
+        server.client.lpush(QUEUE, *(answer(one, number) for number, one in enumerate(others, 1)))
+        server.client.expire(QUEUE, 20)
+
+    monkeypatch.setattr(inbox, "_hand_over", hand_over_and_restart)
+    await push(redis, answer(first, 0))
+    assert await numbers(*awaited) == [0, 1, 2]
+
+
 async def test_an_answer_that_was_handed_over_and_not_removed_is_not_late(
     open_inbox: Callable[[str], Inbox], proxy: Proxy, redis: redis_asyncio.Redis, server: Server
 ) -> None:
