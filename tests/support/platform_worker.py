@@ -50,9 +50,10 @@ class PlatformWorker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while left := {task for task in self._tasks if not task.done()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=0.1)  # a fake server can swallow a cancellation
         await self._redis.aclose()
         if self._errors:
             raise self._errors[0]
