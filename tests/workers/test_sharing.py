@@ -255,7 +255,7 @@ async def test_work_goes_on_at_full_width_though_there_is_nothing_to_take_over(
     began = time.monotonic()
     await employ(work, worker_concurrency=4, worker_lease_seconds=0.2)
     await wait_until(platform.is_done, "all is done")
-    assert sum(seconds) / (time.monotonic() - began) > 3
+    assert sum(seconds) / (time.monotonic() - began) > 2
 
 
 async def test_a_long_handler_does_not_keep_others_from_being_taken_over(employ: Employ, platform: Platform) -> None:
@@ -285,11 +285,11 @@ async def test_after_what_was_taken_over_the_full_width_is_back(employ: Employ, 
                 await meet.wait()
 
     await leave_behind(platform, 1)
-    worker = await employ(work, worker_concurrency=3, worker_lease_seconds=1.0)
+    worker = await employ(work, worker_concurrency=3, worker_lease_seconds=3.0)
     await wait_until(lambda: worker.service.seen, "it is taken over")
     began = time.monotonic()
     await asyncio.gather(*(platform.ask("demo.other.do") for _ in range(3)))
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 1.2
 
 
 async def test_an_entry_that_was_deleted_while_it_was_pending_is_recorded(employ: Employ, platform: Platform) -> None:
