@@ -121,6 +121,22 @@ async def test_a_worker_whose_action_was_taken_over_goes_on(employ: Employ, plat
     assert (await platform.ask("demo.other.do"))["success"]
 
 
+async def test_what_was_taken_over_and_given_back_is_found_again(employ: Employ, platform: Platform) -> None:
+    """It has the same id and the same owner as before, and yet nobody was told of it."""
+
+    async def work(action: DomainAction) -> None:
+        await asyncio.sleep(60 if current_context().deliveries == 1 else 0)
+
+    worker = await employ(work, worker_lease_seconds=0.3, worker_max_deliveries=10)
+    await platform.send("demo.thing.do")
+    await wait_until(lambda: worker.service.seen, "it has begun")
+    await rob(platform)
+    (row,) = await platform.pending()
+    await platform.redis.xclaim(platform.stream, platform.group, worker.consumer_name, 0, [row["message_id"]])
+    await wait_until(platform.is_done, "it is done")
+    assert len(worker.service.seen) == 2
+
+
 async def test_an_answer_that_cannot_be_written_is_told_and_holds_nothing_up(
     employ: Employ, platform: Platform
 ) -> None:

@@ -14,6 +14,7 @@ from redis.exceptions import OutOfMemoryError
 from nooble.config import CommonAppSettings
 from nooble.events import CommitRefused, Completed, DataLost, Reclaimed, ServerBack, ServerLost
 from nooble.models import DomainAction
+from nooble.wire.scripts import CLAIM
 from tests.support.platform import Platform
 from tests.support.proxy import Proxy
 from tests.support.servers import Server
@@ -29,6 +30,11 @@ Forget = Callable[[Platform], Awaitable[None]]
 def patient(server: Server) -> redis.asyncio.Redis:
     """A connection that opens again after the server was away."""
     return redis.asyncio.Redis.from_url(server.url, retry=Retry(ConstantBackoff(0.02), 200))
+
+
+async def consumers(platform: Platform, count: int) -> bool:
+    """Whether so many consumers are in the group."""
+    return len(await platform.redis.xinfo_consumers(platform.stream, platform.group)) == count
 
 
 # ── the server forgets ──
@@ -140,25 +146,32 @@ async def test_a_server_that_comes_back_with_everything_finds_it_being_finished(
 
 
 async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, settings: Settings) -> None:
-    """Time went on while the server was away, and both have been silent for longer than the lease."""
+    """Time went on while the server was away: who comes back first must not take what others had for left behind."""
     server = launch(appendonly="yes", appendfsync="always")
     client = patient(server)
     platform = Platform(client)
     go_on = asyncio.Event()
-    workers = [
-        TellingWorker(settings(worker_lease_seconds=0.4), client, Doing(lambda action: go_on.wait())) for _ in range(2)
-    ]
-    async with running(*workers):
-        await platform.send("demo.thing.do")
-        await wait_until(lambda: any(worker.service.seen for worker in workers), "it has begun")
-        server.kill()
-        await asyncio.sleep(0.8)
-        server.start()
-        await wait_until(lambda: all(worker.heard(ServerBack) for worker in workers), "both are back")
-        await asyncio.sleep(0.6)
-        go_on.set()
-        await wait_until(platform.is_done, "it is done")
-    assert sum(len(worker.service.seen) for worker in workers) == 1
+    async with Proxy(server.port) as proxy, redis.asyncio.Redis.from_url(proxy.url) as far_away:
+        late = TellingWorker(settings(worker_lease_seconds=1.0), far_away, Doing(lambda action: go_on.wait()))
+        soon = TellingWorker(settings(worker_lease_seconds=1.0), client, Doing(lambda action: go_on.wait()))
+        async with running(late):
+            await platform.send("demo.thing.do")
+            await wait_until(lambda: late.service.seen, "it has begun")
+            async with running(soon):
+                await wait_until(lambda: consumers(platform, 2), "both work")
+                server.kill()
+                proxy.deaf = True
+                await asyncio.sleep(1.1)
+                server.start()
+                await wait_until(lambda: soon.heard(ServerBack), "one is back")
+                await asyncio.sleep(0.5)
+                proxy.deaf = False
+                proxy.reset()
+                await wait_until(lambda: late.heard(ServerBack), "the other is back")
+                go_on.set()
+                await wait_until(platform.is_done, "it is done")
+    assert soon.service.seen == []
+    assert len(late.service.seen) == 1
     await client.aclose()
 
 
@@ -266,7 +279,8 @@ async def test_a_claim_whose_reply_is_lost_is_looked_up(
     await platform.send("demo.thing.do")
     await platform.redis.xreadgroup(platform.group, dead, {platform.stream: ">"})
     worker = far(lambda action: "done", worker_lease_seconds=0.3)
-    proxy.swallow(b"dead_letters")
+    await platform.redis.script_load(CLAIM.text)
+    proxy.swallow(CLAIM.digest.encode())
     async with running(worker):
         await wait_until(lambda: proxy.faults, "the reply is lost")
         await wait_until(lambda: worker.service.seen, "it is done all the same")

@@ -244,18 +244,41 @@ async def test_what_was_taken_over_runs_alone(employ: Employ, platform: Platform
 async def test_work_goes_on_at_full_width_though_there_is_nothing_to_take_over(
     employ: Employ, platform: Platform
 ) -> None:
-    """Looking for what was left behind, here some ten times a second, does not stop those at work."""
-    seconds = [0.03 * (1 + n % 5) for n in range(60)]
+    """Looking for what was left behind, here some three times a second, does not wait for those at work."""
 
     async def work(action: DomainAction) -> None:
-        await asyncio.sleep(seconds[action.data["n"]])
+        await asyncio.sleep(0.35 if action.action_type == "demo.slow.do" else 0)
 
-    for n in range(60):
-        await platform.send("demo.thing.do", {"n": n})
-    began = time.monotonic()
-    await employ(work, worker_concurrency=4, worker_lease_seconds=0.2)
-    await wait_until(platform.is_done, "all is done")
-    assert sum(seconds) / (time.monotonic() - began) > 2
+    await employ(work, worker_concurrency=2, worker_lease_seconds=0.8)
+
+    async def keep_one_busy() -> None:
+        for _ in range(4):
+            await platform.ask("demo.slow.do")
+
+    busy, waited = asyncio.create_task(keep_one_busy()), []
+    while not busy.done():
+        began = time.monotonic()
+        await platform.ask("demo.quick.do")
+        waited.append(time.monotonic() - began)
+    assert sorted(waited)[len(waited) // 2] < 0.2
+
+
+async def test_nothing_is_taken_over_while_what_is_at_work_may_still_kill(employ: Employ, platform: Platform) -> None:
+    """Taking over raises the count of deliveries: a crash would blame an innocent."""
+    begun: list[float] = []
+
+    async def work(action: DomainAction) -> None:
+        if action.action_type == "demo.young.do":
+            begun.append(time.monotonic())
+            await asyncio.sleep(5)
+
+    (entry,) = await leave_behind(platform)
+    worker = await employ(work, worker_concurrency=2, worker_lease_seconds=2.0, worker_grace_seconds=0)
+    await platform.send("demo.young.do")
+    await wait_until(lambda: begun, "it has begun")
+    await platform.redis.xclaim(platform.stream, platform.group, DEAD, 0, [entry], idle=60_000, justid=True)
+    await wait_until(lambda: worker.heard(Reclaimed), "it is taken over")
+    assert time.monotonic() - begun[0] >= 1.0
 
 
 async def test_a_long_handler_does_not_keep_others_from_being_taken_over(employ: Employ, platform: Platform) -> None:
@@ -334,6 +357,42 @@ async def test_a_reader_that_waits_gets_what_another_hands_back_at_once(employ: 
     await first.stop()
     await wait_until(lambda: second.service.seen, "the other has it", timeout=0.5)
     assert len(first.heard(Released)) == 1
+
+
+async def test_a_stopping_worker_hands_back_at_once_what_it_was_given_unseen(
+    employ: Employ, platform: Platform
+) -> None:
+    """The server had answered a read whose reply was lost; others need not wait for the grace, nor for the lease."""
+    go_on = asyncio.Event()
+    first = await employ(lambda action: go_on.wait(), worker_grace_seconds=60, worker_lease_seconds=60)
+    await platform.send("demo.thing.do")
+    await wait_until(lambda: first.service.seen, "it has begun")
+    await platform.send("demo.unseen.do")
+    await platform.redis.xreadgroup(platform.group, first.consumer_name, {platform.stream: ">"})
+    stop = asyncio.create_task(first.stop())
+
+    async def is_handed_back() -> bool:
+        return len(await platform.pending()) == 1
+
+    await wait_until(is_handed_back, "only what is at work is pending")
+    assert not stop.done()
+    go_on.set()
+    await stop
+
+
+async def test_a_stopping_worker_hands_back_what_is_given_to_it_after_all(employ: Employ, platform: Platform) -> None:
+    """The server had answered a read that nobody waited for any more."""
+    first = await employ(hang, worker_grace_seconds=0.3, worker_lease_seconds=60)
+    await platform.send("demo.thing.do")
+    await wait_until(lambda: first.service.seen, "it has begun")
+    stop = asyncio.create_task(first.stop())
+    await asyncio.sleep(0.1)
+    late = await platform.send("demo.late.do")
+    await platform.redis.xreadgroup(platform.group, first.consumer_name, {platform.stream: ">"})
+    await stop
+    assert await platform.pending() == []
+    left = await platform.redis.xrange(platform.stream)
+    assert late in {fields.get(b"first_id") for _, fields in left}
 
 
 async def test_a_stopped_worker_hands_back_what_was_given_to_it_in_the_last_moment(
