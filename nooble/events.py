@@ -165,16 +165,42 @@ class ServerBack(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class ClockJumped(Event, frozen=True, kw_only=True):
+    """The clock of the server was set, or another server with another clock has taken its place. Told by each worker that
+    notices, a third of a lease later at the latest.
+
+    Nothing is lost and nothing is doubled: the fence asks for owners and counts, never for times. What does move:
+
+    - *Leases.* After a jump forward everything pending looks abandoned; nobody takes anything over for a lease, in which
+      living owners renew. After a jump backward nothing pending would age until the clock has caught up; delivery times
+      that lie in the future are set to now, so what dead workers left is taken over after a lease, as ever.
+    - *Deadlines and retries* are moments of the server's clock. Those that were set before a jump forward come early by
+      it: what was to be started within a shorter time expires, retries start at once. Retries that were set before a jump
+      backward come late by it. Ids of entries never go back: until a clock that was set back has caught up with the last
+      id, deadlines count from the moment in which an entry is read, never from later.
+    - *Lifetimes* of keys, answers among them, end early or late by it.
+
+    Attributes:
+        seconds: how far, at the least; negative for backward.
+        message: what follows from it.
+    """
+
+    seconds: float
+    message: str = ""
+
+
 class LoopBlocked(Event, frozen=True, kw_only=True):
     """The event loop stood still: a handler computes or waits without `await`.
 
     Attributes:
         seconds: for how long.
         lease: seconds after which others take this worker's actions over.
+        action_types: types of the actions that were at work all the while, one of which is to blame; empty if unknown.
     """
 
     seconds: float
     lease: float
+    action_types: str = ""
 
 
 class DeadLettersTrimmed(Event, frozen=True, kw_only=True):

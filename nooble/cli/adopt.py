@@ -7,19 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Literal
 
 import typer
 
 from nooble import operations
 from nooble.cli.failures import Failure, Misuse
-from nooble.cli.importing import is_module_name
-from nooble.cli.planning import plans_for
-from nooble.cli.screen import show_json
-from nooble.cli.servers import Wish, located
-from nooble.cli.settings import make_settings
-from nooble.cli.targets import parts_of
+from nooble.cli.named import settings_named
+from nooble.cli.screen import is_somebody_here, show_json
+from nooble.cli.servers import Wish
 from nooble.clients import RedisManager
 from nooble.config import CommonAppSettings
 from nooble.observability.logging import init_logging
@@ -37,7 +33,7 @@ _FATES: dict[Pending, str] = {
 
 def adopt(name: str, pending: Pending, idle: float, confirmed: bool, wish: Wish | None, as_json: bool) -> None:
     """Take over the stream of the service *name*, or of the one service of a target."""
-    settings = _settings(name, wish)
+    settings = settings_named(name, wish)
     init_logging(settings.log_level, log_format=settings.log_format)
     standing = asyncio.run(_look(settings))
     if standing is None or not (standing.foreign or standing.history):
@@ -52,20 +48,6 @@ def adopt(name: str, pending: Pending, idle: float, confirmed: bool, wish: Wish 
         typer.echo(f"There is nothing to adopt in the stream of {settings.service_name}.")
     else:
         typer.echo(f"Adopted: {_told(done)}.")
-
-
-def _settings(name: str, wish: Wish | None) -> CommonAppSettings:
-    if ":" in name or _is_module_here(name):
-        plans = plans_for(parts_of([name]), wish=wish)
-        if len(plans) > 1:
-            raise Misuse(f"{name} has several services: {', '.join(plan.service_name for plan in plans)}; name one")
-        return plans[0].settings
-    return located(lambda said: make_settings(CommonAppSettings, {"service_name": name, **said}, name), {}, wish)[0]
-
-
-def _is_module_here(name: str) -> bool:
-    path = Path(*name.split("."))
-    return is_module_name(name) and (path.with_suffix(".py").exists() or (path / "__init__.py").exists())
 
 
 async def _look(settings: CommonAppSettings) -> Standing | None:
@@ -93,11 +75,6 @@ def _confirm(settings: CommonAppSettings, standing: Standing, pending: Pending, 
         raise Misuse("nobody is here to confirm it; say --yes")
     if typer.prompt(f"Type {service} to go on", err=True) != service:
         raise Failure("nothing was done: that was not its name")
-
-
-def is_somebody_here() -> bool:
-    """Whether a person can answer."""
-    return sys.stdin.isatty()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,7 @@ from nooble.config import CommonAppSettings
 from nooble.config.common_app_settings import masked_url
 from nooble.errors import NoobleError
 from nooble.observability.logging import init_logging
-from nooble.operations.server import ServerFacts, read_server
+from nooble.operations.server import Risk, ServerFacts, read_server, risks_of
 from nooble.operations.standing import read_standing
 from nooble.wire.embedded import Choice
 from nooble.wire.embedded.url import PRODUCTION
@@ -162,34 +162,36 @@ def _server(facts: ServerFacts, settings: CommonAppSettings, choice: Choice) -> 
         yield Finding("failed", "version", version, "Redis 7.0 or Valkey 7.2 is the oldest that will do", FAILED)
     else:
         yield Finding("ok", "version", version)
-    if facts.role != "master":
-        yield Finding("failed", "role", "a replica: nothing can be written to it", "name its primary", FAILED)
-    yield _persistence(facts, production=settings.environment.lower() in PRODUCTION)
-    yield _eviction(facts)
+    production = settings.environment.lower() in PRODUCTION
+    risks = {risk.what: risk for risk in risks_of(facts)}
+    for what, fine in _FINE.items():
+        if (risk := risks.get(what)) is not None:
+            yield _told(risk, production=production)
+        elif (found := fine(facts)) is not None:
+            yield Finding("ok", what, found)
+        elif what in _SILENT:
+            yield Finding("warning", what, *_SILENT[what])
 
 
-def _persistence(facts: ServerFacts, *, production: bool) -> Finding:
-    if facts.append_only:
-        return Finding("ok", "persistence", "every write goes to its append-only file")
-    mend = "appendonly yes keeps what it has acknowledged"
-    if facts.keeps_data:
-        often = (
-            f"snapshots only ({facts.snapshots})" if facts.snapshots else "no append-only file; it hides its snapshots"
-        )
-        return Finding("warning", "persistence", f"{often}: a restart loses what came after the last", mend)
-    found = "none: a restart loses every action"
-    return Finding("failed" if production else "warning", "persistence", found, mend, FAILED if production else OK)
+_FINE: dict[str, Callable[[ServerFacts], str | None]] = {
+    "role": lambda facts: "a primary",
+    "persistence": lambda facts: "every write goes to its append-only file" if facts.append_only else None,
+    "fsync": lambda facts: f"appendfsync {facts.fsync}" if facts.append_only and facts.fsync else None,
+    "eviction": lambda facts: facts.eviction,
+}
+_SILENT = {
+    "persistence": (
+        "no append-only file; it hides its snapshots: a restart loses what came after the last",
+        "appendonly yes keeps what it has acknowledged",
+    ),
+    "eviction": ("it does not say", "make sure that maxmemory-policy is noeviction"),
+}
 
 
-def _eviction(facts: ServerFacts) -> Finding:
-    if facts.eviction is None:
-        return Finding("warning", "eviction", "it does not say", "make sure that maxmemory-policy is noeviction")
-    if not facts.evicts:
-        return Finding("ok", "eviction", facts.eviction)
-    mend = "maxmemory-policy noeviction: a full server then refuses, and nothing is lost"
-    if facts.memory_limit:
-        return Finding("failed", "eviction", f"{facts.eviction}: when full, it deletes keys", mend, FAILED)
-    return Finding("warning", "eviction", f"{facts.eviction}, for when a maxmemory is set", mend)
+def _told(risk: Risk, *, production: bool) -> Finding:
+    """Having no persistence is what a server of development is like; the other grave risks are so anywhere."""
+    fails = risk.grave and (production or risk.what != "persistence")
+    return Finding("failed" if fails else "warning", risk.what, risk.found, risk.mend, FAILED if fails else OK)
 
 
 async def _stream(redis: Redis, settings: CommonAppSettings) -> AsyncIterator[Finding]:

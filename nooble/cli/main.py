@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from nooble._version import __version__
+from nooble.cli import dead
 from nooble.cli import options as o
 from nooble.cli.failures import Misuse, complain
 from nooble.cli.reporting import reporting
@@ -58,11 +59,12 @@ def _before_every_command(
 
     commands: dict[str, Any] = ctx.command.commands  # type: ignore[attr-defined]
     try:
-        ctx.default_map = project_defaults(
+        defaults = project_defaults(
             {
                 name: {
                     one.name: Known(several=one.nargs == -1 or getattr(one, "multiple", False), shared=bool(one.envvar))
-                    for one in command.params
+                    for part in (command, *getattr(command, "commands", {}).values())
+                    for one in part.params
                 }
                 for name, command in commands.items()
             }
@@ -70,6 +72,10 @@ def _before_every_command(
     except Misuse as error:
         complain(str(error))
         raise typer.Exit(error.exit_code) from None
+    ctx.default_map = {
+        name: dict.fromkeys(commands[name].commands, values) if hasattr(commands[name], "commands") else values
+        for name, values in defaults.items()
+    }
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -214,3 +220,11 @@ def adopt(
     from nooble.cli.adopt import adopt as body
 
     body(service, pending, idle, yes, redis_url, json)
+
+
+app.add_typer(
+    dead.app,
+    name="dead",
+    rich_help_panel="Look",
+    help="Look at what could not be done, mend it, send it again: list, show, replay, edit, discard, export.",
+)

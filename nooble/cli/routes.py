@@ -53,6 +53,7 @@ def _facts(service: str, route: Route) -> dict[str, Any]:
         "deprecated": route.deprecated,
         "version": route.version,
         "timeout": route.timeout,
+        "once_for": route.once_for,
         "attempts": None if route.retry is None else route.retry.attempts,
         "handler": route.handler,
         "source": f"{shown(file)}:{line}" if file else route.source,

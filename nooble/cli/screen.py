@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from nooble.cli.harmless import escaped_json
+
 Cell = str | tuple[str, str]
 """A text, or a text and its style."""
 
@@ -19,13 +21,19 @@ _UNBROKEN = 1_000
 
 def show_json(value: Any) -> None:
     """One JSON document on standard output."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = escaped_json(json.dumps(value, indent=2, ensure_ascii=False, default=str))
     if sys.stdout.isatty():
         from rich.console import Console
+        from rich.highlighter import JSONHighlighter
 
-        Console().print_json(text, ensure_ascii=False)
+        Console().print(JSONHighlighter()(text), soft_wrap=True)
     else:
         typer.echo(text)
+
+
+def is_somebody_here() -> bool:
+    """Whether a person can answer."""
+    return sys.stdin.isatty()
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

@@ -6,23 +6,22 @@ from __future__ import annotations
 import asyncio
 import datetime
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from nooble.clients.exchange import Exchange, How
 from nooble.config import CommonAppSettings
-from nooble.errors import CallTimeout, NoobleError, PayloadTooLarge, ReplyLost, SelfCall
+from nooble.errors import NoobleError, PayloadTooLarge, SelfCall
 from nooble.models.actions import DomainAction, DomainActionResponse
-from nooble.models.context import DEFAULT_CALL_TIMEOUT, TTL, find_context
+from nooble.models.context import DEFAULT_CALL_TIMEOUT, IDEMPOTENCY_KEY, TTL, find_context
 from nooble.models.ids import new_id
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload
-from nooble.wire.codec import CODECS, encode_action, response_of
-from nooble.wire.connection import Endpoint, Link
-from nooble.wire.faults import ERROR_REPLIES, fault
+from nooble.models.sending import Durability
+from nooble.wire.codec import CODECS, encode_action
+from nooble.wire.connection import Endpoint
 from nooble.wire.keys import QueueManager
-from nooble.wire.outgoing import packed_entry
-from nooble.wire.replies import Inbox
-from nooble.wire.visits import describe_stream
+from nooble.wire.outgoing import Key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -53,8 +52,7 @@ class BaseRedisClient:
         self._codec = CODECS[settings.codec]
         self._endpoint = Endpoint(redis_client)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._link: Link
-        self._inbox: Inbox
+        self._exchange: Exchange
 
     # ── the platform's three methods ──
     async def send_action_async(self, action: DomainAction) -> None:
@@ -89,7 +87,15 @@ class BaseRedisClient:
 
     # ── short names ──
     async def send(
-        self, action: DomainAction | str, data: Any = None, *, service: str | None = None, **fields: Any
+        self,
+        action: DomainAction | str,
+        data: Any = None,
+        *,
+        service: str | None = None,
+        idempotency_key: str | None = None,
+        durability: Durability | None = None,
+        room_timeout: float = 0.0,
+        **fields: Any,
     ) -> uuid.UUID:
         """Send an action that nobody waits for.
 
@@ -97,29 +103,42 @@ class BaseRedisClient:
             action: a `DomainAction`, or the type of one that is made of *data* and *fields*.
             data: the payload: a mapping, a pydantic model, a Struct, a dataclass.
             service: the service that does it, if it is not the first segment of the type.
+            idempotency_key: names what is to be done once: sent again with this key and type within
+                `idempotency_window_seconds`, also after a lost reply or by another process, it is the same action.
+            durability: what to wait for, instead of the setting: `"server"`, `"fsync"` or `"replicated"`.
+            room_timeout: seconds to wait for room, if the stream is full.
             fields: further fields of the action: `tenant_id`, `trace_id`, `metadata`, …
 
         Returns:
-            The id of the action, once the server has it.
+            The id of the action, once the server has it; that of the first one that had the *idempotency_key*.
 
         Raises:
             PayloadTooLarge: it has more than `max_payload_bytes`.
+            QueueFull: the stream holds as many actions as its service allows.
+            NotDurable: it was sent, but the *durability* was not confirmed.
             QueueManagerError: its type is no action type.
             ServerUnavailable: it was not sent; its subclass `ReplyLost` if that is not known.
             ServerRefused: the server refuses for a reason that a person must mend.
         """
         made = self._made(action, data, fields)
-        await self._deliver([self.post(made, service=service)])
-        return made.action_id
+        how = self._how(made, idempotency_key, durability, room_timeout)
+        known = await self._here().send([self.post(made, service=service)], how)
+        return made.action_id if known is None else uuid.UUID(known)
 
     async def send_many(
-        self, actions: Iterable[DomainAction | tuple[str, Any]], *, service: str | None = None
+        self,
+        actions: Iterable[DomainAction | tuple[str, Any]],
+        *,
+        service: str | None = None,
+        durability: Durability | None = None,
+        room_timeout: float = 0.0,
     ) -> list[uuid.UUID]:
         """Send many actions in few writes, in order.
 
         Args:
             actions: `DomainAction`s, or pairs of type and payload.
             service: the service that does them, if it is not the first segment of their types.
+            durability, room_timeout: as for `send`; the latter for every write of some hundred.
 
         Returns:
             Their ids, once the server has them all.
@@ -130,6 +149,7 @@ class BaseRedisClient:
         ids: list[uuid.UUID] = []
         chunk: list[Post] = []
         sent = size = 0
+        how = How(durability or self.settings.durability, room_timeout)
         try:
             for item in actions:
                 made = self._made(*item, {}) if isinstance(item, tuple) else self._made(item, None, {})
@@ -137,9 +157,9 @@ class BaseRedisClient:
                 ids.append(made.action_id)
                 size += len(chunk[-1].data)
                 if len(chunk) == _CHUNK or size >= _CHUNK_BYTES:
-                    await self._deliver(chunk)
+                    await self._here().send(chunk, how)
                     sent, size, chunk = sent + len(chunk), 0, []
-            await self._deliver(chunk)
+            await self._here().send(chunk, how)
         except NoobleError as error:
             error.details["sent"] = sent + error.details.get("sent", 0)
             raise
@@ -152,12 +172,16 @@ class BaseRedisClient:
         *,
         timeout: float = DEFAULT_CALL_TIMEOUT,
         service: str | None = None,
+        idempotency_key: str | None = None,
+        durability: Durability | None = None,
+        room_timeout: float = 0.0,
         **fields: Any,
     ) -> DomainActionResponse:
         """Send an action and wait for its answer.
 
         Args:
-            action, data, service, fields: as for `send`.
+            action, data, service, idempotency_key, durability, room_timeout, fields: as for `send`. A call that is repeated
+                with the same key has the answer of the first.
             timeout: seconds to wait. It travels along: a worker does not start what nobody awaits any more.
 
         Returns:
@@ -171,11 +195,12 @@ class BaseRedisClient:
         made = self._made(action, data, fields)
         made.correlation_id = made.correlation_id or new_id()
         made.metadata = {**(made.metadata or {}), TTL: int(timeout * 1000)}
-        self._here()
-        made.callback_queue_name, made.callback_action_type = self._inbox.queue, None
+        exchange = self._here()
+        made.callback_queue_name, made.callback_action_type = exchange.queue, None
+        how = self._how(made, idempotency_key, durability, room_timeout)
         post = self.post(made, service=service)
         self._refuse_self_call(post)
-        return await self._await_answer(post, made, timeout)
+        return await exchange.call(post, made, timeout, how)
 
     async def call_back(
         self,
@@ -184,12 +209,15 @@ class BaseRedisClient:
         *,
         callback_action_type: str,
         service: str | None = None,
+        idempotency_key: str | None = None,
+        durability: Durability | None = None,
+        room_timeout: float = 0.0,
         **fields: Any,
     ) -> uuid.UUID:
         """Send an action whose result arrives at this service as an action of *callback_action_type*.
 
         Args:
-            action, data, service, fields: as for `send`.
+            action, data, service, idempotency_key, durability, room_timeout, fields: as for `send`.
             callback_action_type: type of the action that brings the result.
 
         Returns:
@@ -203,7 +231,9 @@ class BaseRedisClient:
         made.correlation_id = made.correlation_id or new_id()
         made.callback_action_type = callback_action_type
         made.callback_queue_name = self.callback_queue(callback_action_type)
-        return await self.send(made, service=service)
+        return await self.send(
+            made, service=service, idempotency_key=idempotency_key, durability=durability, room_timeout=room_timeout
+        )
 
     def post(self, action: DomainAction, *, service: str | None = None) -> Post:
         """*action*, addressed and encoded, not sent.
@@ -238,8 +268,7 @@ class BaseRedisClient:
         """Close the connections; a later use opens them again. Calls in flight end with `ReplyLost`."""
         loop, self._loop = self._loop, None
         if loop is asyncio.get_running_loop():  # those of another loop have ended with it
-            await self._inbox.close()
-            await self._link.close()
+            await self._exchange.close()
 
     async def __aenter__(self) -> BaseRedisClient:
         return self
@@ -248,15 +277,29 @@ class BaseRedisClient:
         await self.close()
 
     # ── how ──
-    def _here(self) -> Link:
-        """The link of the running loop."""
+    def _here(self) -> Exchange:
+        """What sends and awaits in the running loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._link = Link(self._endpoint)
-            nonce = uuid.uuid4().hex
-            self._inbox = Inbox(self._endpoint, self.queue_manager.get_answer_inbox(self.service_name, nonce))
-        return self._link
+            self._exchange = Exchange(self._endpoint, self.queue_manager, self.service_name, self.settings)
+        return self._exchange
+
+    def _how(
+        self, action: DomainAction, idempotency_key: str | None, durability: Durability | None, room_timeout: float
+    ) -> How:
+        """How *action* is sent; if it has an idempotency key, it carries it from now on."""
+        durability = durability or self.settings.durability
+        if idempotency_key is None:
+            return How(durability, room_timeout)
+        action.metadata = {**(action.metadata or {}), IDEMPOTENCY_KEY: idempotency_key}
+        key = Key(
+            self.queue_manager.get_once_context(action.action_type, idempotency_key),
+            round(self.settings.idempotency_window_seconds * 1000),
+            str(action.action_id),
+            str(action.correlation_id or action.action_id),
+        )
+        return How(durability, room_timeout, key)
 
     def _made(self, action: DomainAction | str, data: Any, fields: dict[str, Any]) -> DomainAction:
         if isinstance(action, DomainAction):
@@ -271,40 +314,6 @@ class BaseRedisClient:
             **fields,
         }
         return DomainAction(**values)
-
-    async def _deliver(self, posts: Sequence[Post]) -> None:
-        if not posts:
-            return
-        connection = await self._here().connection()
-        await connection.drained()
-        packed = b"".join([packed_entry(post) for post in posts])
-        replies = await connection.submit(packed, len(posts))
-        for number, reply in enumerate(replies):
-            if isinstance(reply, ERROR_REPLIES):
-                error = fault(reply, posts[number].stream)
-                error.details["sent"] = number
-                raise error
-
-    async def _await_answer(self, post: Post, action: DomainAction, timeout: float) -> DomainActionResponse:
-        assert action.correlation_id is not None
-        awaited = self._inbox.expect(action.correlation_id)
-        try:
-            async with asyncio.timeout(timeout):
-                try:
-                    await self._deliver([post])
-                except ReplyLost:
-                    pass  # it may have been sent all the same: the answer will tell
-                return response_of(await awaited)
-        except TimeoutError:
-            pass
-        finally:
-            self._inbox.forget(action.correlation_id)
-        service = post.stream.split(":")[2]
-        raise CallTimeout(
-            f"no answer to {action.action_type} from {service} within {timeout:g} s: "
-            + await describe_stream(self._here(), post.stream, self.queue_manager.get_consumer_group(service)),
-            details={"action_type": action.action_type, "service": service, "timeout": timeout},
-        )
 
     def _refuse_self_call(self, post: Post) -> None:
         context = find_context()

@@ -89,7 +89,24 @@ class CommonAppSettings(BaseSettings):
         default=1_048_576, ge=1, description="Largest encoded action in bytes, sent or received."
     )
     stream_max_backlog: int = Field(
-        default=0, ge=0, description="Most waiting actions in the service's stream; 0 sets no bound."
+        default=0,
+        ge=0,
+        description="Most actions in the service's stream, waiting or at work; who sends more is refused. 0 sets no bound.",
+    )
+    idempotency_window_seconds: float = Field(
+        default=86_400.0,
+        ge=1,
+        description="Seconds for which an idempotency key is remembered: sent again, it is the same action (1 day).",
+    )
+    durability: Literal["server", "fsync", "replicated"] = Field(
+        default="server",
+        description="What a send waits for: that the server has it, has it on its disk, or has it on replicas as well.",
+    )
+    durability_replicas: int = Field(
+        default=1, ge=1, description="Replicas that have to confirm a send of the durability `replicated`."
+    )
+    durability_timeout_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Seconds within which that is to be confirmed; otherwise `NotDurable`."
     )
     response_ttl_seconds: float = Field(default=300.0, gt=0, description="Seconds that an answer waits for its reader.")
 

@@ -5,6 +5,7 @@ from nooble.errors.actions import (
     ActionTimeout,
     CrashLoop,
     DataLost,
+    EffectRefused,
     ForbiddenCallback,
     HandlerCancelled,
     InvalidPayload,
@@ -17,7 +18,7 @@ from nooble.errors.actions import (
     UnwritableFollowUp,
 )
 from nooble.errors.base import ConfigurationFault, NoobleError, code_of
-from nooble.errors.calls import CallTimeout, ContextClosed, RemoteError, SelfCall
+from nooble.errors.calls import CallTimeout, ContextClosed, NotDurable, QueueFull, RemoteError, SelfCall
 from nooble.errors.declarations import DeclarationError
 from nooble.errors.exceptions import (
     AppError,
@@ -55,6 +56,7 @@ __all__ = [
     "CrashLoop",
     "DataLost",
     "DeclarationError",
+    "EffectRefused",
     "EmbeddedServerFault",
     "ExternalServiceError",
     "ForbiddenCallback",
@@ -66,7 +68,9 @@ __all__ = [
     "MalformedAction",
     "MessageProcessingError",
     "NoobleError",
+    "NotDurable",
     "PayloadTooLarge",
+    "QueueFull",
     "QueueManagerError",
     "RedisClientError",
     "Reject",

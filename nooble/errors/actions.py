@@ -87,6 +87,13 @@ class UnwritableFollowUp(NoobleError):
     retryable = False
 
 
+class EffectRefused(NoobleError):
+    """An effect that the handler asked for does not fit what its key holds, or is not permitted: nothing of it was made."""
+
+    error_code = "EFFECT_REFUSED"
+    retryable = False
+
+
 class HandlerCancelled(NoobleError):
     """The handler ended by a cancellation that nobody asked for."""
 

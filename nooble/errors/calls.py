@@ -14,6 +14,19 @@ class CallTimeout(NoobleError, TimeoutError):
     error_code = "CALL_TIMEOUT"
 
 
+class QueueFull(NoobleError):
+    """The stream holds as many actions as its service allows; nothing was sent. `details` has `length` and `limit`."""
+
+    error_code = "QUEUE_FULL"
+
+
+class NotDurable(NoobleError):
+    """The action was sent, but not as safely as was asked for: it may be lost with the server. `details["sent"]` says how
+    many of those that were given are in the stream. Repeating it is safe with an idempotency key."""
+
+    error_code = "NOT_DURABLE"
+
+
 class ContextClosed(NoobleError, RuntimeError):
     """An action context was used after its handler had ended; what is sent then could not join the commit any more."""
 

@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, Self
 
+import msgspec
+
 from nooble.errors import ContextClosed
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
+from nooble.models.effects import Effects
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload
 
@@ -45,7 +48,7 @@ class Reach(Protocol):
         """Where a callback of *action_type* is to be delivered to reach this service as an action."""
 
 
-class ActionContext:
+class ActionContext(msgspec.Struct, eq=False):
     """One action at work.
 
     What is sent through it carries on the tenant, session, task, user, agent, trace and correlation of the action, and
@@ -54,34 +57,27 @@ class ActionContext:
 
     Attributes:
         action: the action.
+        reach: the client that it sends and calls with, if there is one.
         attempt: which run this is, from 1; handler errors count.
         deliveries: how often the action was delivered, from 1; crashes and lost leases count.
-        outbox: what `send` has gathered for the commit.
+        deadline: moment at which its caller stops waiting, in seconds of `time.monotonic`; `None` without one.
+        joins_commit: whether what is sent joins a commit.
         sole_stream: the stream whose only executor is at work on this action; a call into it would wait for itself.
+        outbox: what `send` has gathered for the commit.
+        written: the effects that were gathered for the commit; `None` if none were.
+        is_open: whether its handler is still at work.
     """
 
-    __slots__ = ("_deadline", "_joins", "_open", "_reach", "action", "attempt", "deliveries", "outbox", "sole_stream")
-
-    def __init__(
-        self,
-        action: DomainAction,
-        reach: Reach | None = None,
-        *,
-        attempt: int = 1,
-        deliveries: int = 1,
-        deadline: float | None = None,
-        joins_commit: bool = False,
-        sole_stream: str | None = None,
-    ) -> None:
-        self.action = action
-        self.attempt = attempt
-        self.deliveries = deliveries
-        self.outbox: list[Post] | None = None
-        self.sole_stream = sole_stream
-        self._reach = reach
-        self._deadline = deadline
-        self._joins = joins_commit
-        self._open = True
+    action: DomainAction
+    reach: Reach | None = None
+    attempt: int = 1
+    deliveries: int = 1
+    deadline: float | None = None
+    joins_commit: bool = False
+    sole_stream: str | None = None
+    outbox: list[Post] | None = None
+    written: Effects | None = None
+    is_open: bool = True
 
     @property
     def idempotency_key(self) -> str:
@@ -91,7 +87,19 @@ class ActionContext:
     @property
     def time_left(self) -> float | None:
         """Seconds until the caller stops waiting, never below 0; `None` without a deadline."""
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def effects(self) -> Effects:
+        """Writes inside Redis that are made together with the acknowledgement of this action, or not at all.
+
+        Raises:
+            ContextClosed: there is no commit to join: the handler has ended, or runs without a worker.
+        """
+        if self.written is None:
+            self._require_commit()
+            self.written = Effects(self._require_commit)
+        return self.written
 
     @property
     def logger(self) -> Any:
@@ -173,42 +181,49 @@ class ActionContext:
         action = self._follow_up(action_type, data, metadata, {"correlation_id": None} | fields)
         return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its handler is still at work."""
-        return self._open
-
     def nested(self, action: DomainAction) -> Self:
         """A context for *action*, done as a part of this one: what is sent through it joins the same commit.
 
         It carries on the ids of its own action, and the deadline of this one.
         """
-        if self._joins and self.outbox is None:
-            self.outbox = []  # shared from now on
+        if self.joins_commit:  # shared from now on
+            self.outbox = [] if self.outbox is None else self.outbox
+            self.written = Effects(self._require_commit) if self.written is None else self.written
         twin = copy.copy(self)
         twin.action = action
         return twin
 
     def close(self) -> None:
         """The handler has ended: what is sent from now on could not join its commit."""
-        self._open = False
+        self.is_open = False
 
-    def _reachable(self) -> Reach:
-        if not self._open:
+    def _require_open(self) -> None:
+        if not self.is_open:
             raise ContextClosed(
                 f"the context of {self.action.action_type} was used after its handler had ended; "
                 "await what sends before the handler returns"
             )
-        if self._reach is None:
+
+    def _require_commit(self) -> None:
+        self._require_open()
+        if not self.joins_commit:
+            raise ContextClosed(
+                f"effects of {self.action.action_type} are made by the commit of a worker, and it runs without one; "
+                "run it in a worker, or write to Redis by a connection of your own"
+            )
+
+    def _reachable(self) -> Reach:
+        self._require_open()
+        if self.reach is None:
             raise ContextClosed(
                 "this context reaches nobody: the service runs without a worker and without a client; "
                 "give it one as service_redis_client"
             )
-        return self._reach
+        return self.reach
 
     async def _dispatch(self, action: DomainAction, service: str | None) -> uuid.UUID:
         reach = self._reachable()
-        if not self._joins:
+        if not self.joins_commit:
             return await reach.send(action, service=service)
         post = reach.post(action, service=service)
         if self.outbox is None:
@@ -227,7 +242,7 @@ class ActionContext:
         return DomainAction(action_type=action_type, data=as_payload(data), metadata=facts, **(inherited | fields))
 
     def __repr__(self) -> str:
-        state = "open" if self._open else "closed"
+        state = "open" if self.is_open else "closed"
         return f"<ActionContext {self.action.action_type} {self.action.action_id} attempt={self.attempt} {state}>"
 
 

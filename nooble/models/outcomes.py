@@ -32,20 +32,56 @@ class Post(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """Base of all outcomes."""
+class Effect(msgspec.Struct, frozen=True, gc=False):
+    """A write inside Redis that a handler asked for. Essential: it is made, or the delivery does not end.
+
+    Attributes:
+        key: what is written.
+        arguments: the whole command: its name, the key, and the rest.
+    """
+
+    key: str
+    arguments: tuple[str | bytes | int | float, ...]
 
 
-class Completed(Outcome, frozen=True):
+class Once(msgspec.Struct, frozen=True, gc=False):
+    """What is remembered of an action that has an idempotency key.
+
+    Attributes:
+        context: last part of the name of the record.
+        window_ms: lifetime of the record in milliseconds, if it is made only now.
+        answer: the encoded answer, for whoever sends it again.
+        ended_well: whether the action was done; then every other run of the same key is refused.
+    """
+
+    context: str
+    window_ms: int
+    answer: bytes
+    ended_well: bool
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all outcomes.
+
+    Attributes:
+        once: what is remembered of it, if it has an idempotency key.
+    """
+
+    once: Once | None = None
+
+
+class Completed(Outcome, frozen=True, gc=False):
     """The handler ended well.
 
     Attributes:
         reply: its answer or callback, if one is wanted.
         posts: the actions that it sent through its context, and a callback to an action stream.
+        effects: its writes inside Redis.
     """
 
     reply: Reply | None = None
     posts: tuple[Post, ...] = ()
+    effects: tuple[Effect, ...] = ()
 
 
 class Failed(Outcome, frozen=True):

@@ -1,13 +1,14 @@
-"""What a server says of itself, as far as it matters to whoever trusts it with actions. Managed servers hide some of it."""
+"""What a server says of itself, as far as it matters to whoever trusts it with actions, and what can be lost by it. Managed
+servers hide some of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nooble.errors import ServerFault
 from nooble.wire.connection import Endpoint, Link
 from nooble.wire.embedded.server import OLDEST
+from nooble.wire.faults import ERROR_REPLIES, fault
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,6 +24,7 @@ class ServerFacts:
         compatible: the version of Redis that it claims to be like.
         append_only: whether every write goes to a file.
         snapshots: when the data are written to a file, in the words of the setting `save`; `None` if it does not say.
+        fsync: when the append-only file reaches the disk, in the words of `appendfsync`; `None` if it does not say.
         eviction: what it does when its memory is full; `None` if it does not say.
         memory_limit: bytes after which it is full; 0 for none.
         role: `master`, or `slave` for one that cannot be written to.
@@ -33,6 +35,7 @@ class ServerFacts:
     compatible: str
     append_only: bool
     snapshots: str | None
+    fsync: str | None
     eviction: str | None
     memory_limit: int
     role: str
@@ -53,6 +56,61 @@ class ServerFacts:
         return (self.eviction or "noeviction") != "noeviction"
 
 
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A setting of the server by which actions can be lost.
+
+    Attributes:
+        what: what it is about: `persistence`, `fsync`, `eviction` or `role`.
+        found: how it is set, and what can be lost by it.
+        mend: what to do about it.
+        grave: whether what was acknowledged is lost by what happens every day, a restart or a full memory.
+    """
+
+    what: str
+    found: str
+    mend: str
+    grave: bool = False
+
+
+def risks_of(facts: ServerFacts) -> list[Risk]:
+    """By which settings actions can be lost. What the server does not say is no risk."""
+    found = [_risk_of_role(facts), _risk_of_persistence(facts), _risk_of_fsync(facts), _risk_of_eviction(facts)]
+    return [risk for risk in found if risk is not None]
+
+
+def _risk_of_role(facts: ServerFacts) -> Risk | None:
+    if facts.role == "master":
+        return None
+    return Risk("role", "a replica: nothing can be written to it", "name its primary", grave=True)
+
+
+def _risk_of_persistence(facts: ServerFacts) -> Risk | None:
+    mend = "appendonly yes keeps what it has acknowledged"
+    if facts.append_only or facts.snapshots is None:
+        return None
+    if facts.snapshots:
+        found = f"snapshots only ({facts.snapshots}): a restart loses what came after the last"
+        return Risk("persistence", found, mend)
+    return Risk("persistence", "none: a restart loses every action", mend, grave=True)
+
+
+def _risk_of_fsync(facts: ServerFacts) -> Risk | None:
+    if not facts.append_only or facts.fsync != "no":
+        return None
+    found = "appendfsync no: a power cut loses what the system had not written yet, half a minute of it or more"
+    return Risk("fsync", found, "appendfsync everysec loses a second at the most, always nothing")
+
+
+def _risk_of_eviction(facts: ServerFacts) -> Risk | None:
+    if not facts.evicts:
+        return None
+    mend = "maxmemory-policy noeviction: a full server then refuses, and nothing is lost"
+    if facts.memory_limit:
+        return Risk("eviction", f"{facts.eviction}: when full, it deletes keys", mend, grave=True)
+    return Risk("eviction", f"{facts.eviction}, for when a maxmemory is set", mend)
+
+
 async def read_server(redis: Redis) -> ServerFacts:
     """Ask the server of *redis*.
 
@@ -62,27 +120,41 @@ async def read_server(redis: Redis) -> ServerFacts:
     """
     link = Link(Endpoint(redis))
     try:
-        told = _parsed(await link.execute(b"INFO"))
-        return ServerFacts(
-            kind=told.get("server_name", "redis"),
-            version=told.get("valkey_version") or told.get("redis_version", "?"),
-            compatible=told.get("redis_version", "0"),
-            append_only=told.get("aof_enabled") == "1",
-            snapshots=await _setting(link, "save"),
-            eviction=told.get("maxmemory_policy") or await _setting(link, "maxmemory-policy"),
-            memory_limit=int(told.get("maxmemory", 0)),
-            role=told.get("role", "master"),
-        )
+        return await read_facts(link)
     finally:
         await link.close()
 
 
-async def _setting(link: Link, name: str) -> str | None:
-    try:
-        reply = await link.execute(b"CONFIG", b"GET", name)
-    except ServerFault:  # managed servers forbid it
+async def read_facts(link: Link) -> ServerFacts:
+    """Ask the server at the other end of *link*, in one round trip.
+
+    Raises:
+        ServerUnavailable: it cannot be reached.
+        ServerRefused: it does not let us in, or does not let us ask.
+    """
+    settings = ("save", "appendfsync", "maxmemory-policy")
+    info, *replies = await link.pipeline([(b"INFO",), *((b"CONFIG", b"GET", name) for name in settings)])
+    if isinstance(info, ERROR_REPLIES):
+        raise fault(info)
+    told = _parsed(info)
+    snapshots, fsync, eviction = (_setting(reply) for reply in replies)
+    return ServerFacts(
+        kind=told.get("server_name", "redis"),
+        version=told.get("valkey_version") or told.get("redis_version", "?"),
+        compatible=told.get("redis_version", "0"),
+        append_only=told.get("aof_enabled") == "1",
+        snapshots=snapshots,
+        fsync=fsync,
+        eviction=told.get("maxmemory_policy") or eviction,
+        memory_limit=int(limit) if (limit := told.get("maxmemory", "")).isdigit() else 0,
+        role=told.get("role", "master"),
+    )
+
+
+def _setting(reply: Any) -> str | None:
+    if isinstance(reply, ERROR_REPLIES) or not reply:  # managed servers forbid it
         return None
-    return reply[1].decode() if reply else None
+    return str(reply[1].decode())
 
 
 def _parsed(info: bytes) -> dict[str, str]:

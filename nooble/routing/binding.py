@@ -58,6 +58,7 @@ def decide(
         sensitive=_sensitive(options.get("sensitive", ()), model, origin),
         retry=options.get("retry"),
         timeout=options.get("timeout"),
+        once_for=float(options.get("once_for", 0)),
         **_described(function, options),
     )
     try:

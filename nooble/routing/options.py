@@ -17,6 +17,9 @@ class Options(TypedDict, total=False):
         response_model: type of the result; by default the return annotation. `None` switches the check off.
         retry: when the action runs again after an error; by default that of the router, the service, the settings.
         timeout: seconds that the handler may run, 0 for no limit; by default as for *retry*.
+        once_for: seconds for which the idempotency key of an action (by default its `action_id`) is remembered once it was
+            done: if it is sent again in that time, by whomever, nothing more is written for it, and its answer is the
+            first one. 0 remembers nothing.
         title: a few words for people; by default the first line of the docstring.
         description: by default the docstring.
         tags: groups for the documentation.
@@ -29,6 +32,7 @@ class Options(TypedDict, total=False):
     response_model: Any
     retry: Retry | None
     timeout: float | None
+    once_for: float
     title: str
     description: str
     tags: Sequence[str]
@@ -89,6 +93,7 @@ _ANYTHING: _Expectation = (lambda value: True, "")
 _EXPECTED: Mapping[str, _Expectation] = {
     "retry": (lambda value: value is None or isinstance(value, Retry), "a policy such as Retry(attempts=5)"),
     "timeout": (lambda value: value is None or _is_seconds(value), "seconds, 0 for no limit"),
+    "once_for": (_is_seconds, "seconds, 0 for not at all"),
     "title": (_is_text, "text"),
     "description": (_is_text, "text"),
     "tags": (_is_names, "a list of names"),

@@ -34,6 +34,7 @@ class Route:
         version: version of the action.
         retry: its own policy or that of its router; `None` leaves it to the service and the settings.
         timeout: seconds that the handler may run, 0 for no limit; `None` as for *retry*.
+        once_for: seconds for which its idempotency key is remembered, so that another run of it changes nothing; 0 for none.
         sensitive: fields of the payload that are never shown.
     """
 
@@ -49,6 +50,7 @@ class Route:
     version: str | None = None
     retry: Retry | None = None
     timeout: float | None = None
+    once_for: float = 0.0
     sensitive: frozenset[str] = frozenset()
 
     @property

@@ -14,7 +14,7 @@ import msgspec
 from nooble.errors import InvalidResponse, MalformedAction
 from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
-from nooble.models.ids import new_id
+from nooble.models.ids import new_answer_id, new_id
 from nooble.models.payloads import as_result, plain
 from nooble.wire.outermost import outermost
 
@@ -141,8 +141,11 @@ def _members(data: bytes) -> Any:
         return msgspec.msgpack.decode(data)
     try:
         return msgspec.json.decode(data)
-    except RecursionError:
-        return outermost(data)
+    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError):
+        members = outermost(data)
+        if "callback_queue_name" not in members:
+            raise
+        return members
 
 
 def encode_action(action: DomainAction, codec: Codec) -> bytes:
@@ -169,7 +172,7 @@ def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
             if isinstance(result, DomainActionResponse):
                 return _encode_as_returned(action, result, codec)
             result = as_result(result)
-        return codec.encode(_answer(action, True, _named(result, codec), None))
+        return codec.encode(_answer(action, True, result if codec is JSON else _named(result), None))
     except _UNENCODABLE as error:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
@@ -195,7 +198,7 @@ def encode_callback(action: DomainAction, result: Any, origin_service: str, code
         return codec.encode(
             Envelope(
                 action_type=action.callback_action_type or "",
-                data=_named(as_result(result), codec),
+                data=as_result(result) if codec is JSON else _named(as_result(result)),
                 action_id=new_id(),
                 timestamp=_now(_UTC),
                 tenant_id=action.tenant_id,
@@ -225,6 +228,13 @@ def decode_answer(data: bytes) -> Answer:
         raise _malformed(error, "answer") from None
 
 
+def answer_for(action: DomainAction, data: bytes) -> bytes:
+    """The answer *data*, which was given to another action of the same idempotency key, as the answer to *action*."""
+    answer = decode_answer(data)
+    answer.correlation_id = action.correlation_id or action.action_id
+    return codec_of(data).encode(answer)
+
+
 def response_of(answer: Answer) -> DomainActionResponse:
     """*answer* as the model that callers see.
 
@@ -238,23 +248,24 @@ def response_of(answer: Answer) -> DomainActionResponse:
 
 
 def _answer(action: DomainAction, success: bool, data: Any, error: Any) -> Answer:
+    values = action.__dict__  # a model's own attribute access costs more than all the rest
     return Answer(
         success,
-        new_id(),
-        action.correlation_id or action.action_id,
-        action.trace_id,
-        action.task_id,
-        action.tenant_id,
-        action.session_id,
+        new_answer_id(),
+        values["correlation_id"] or values["action_id"],
+        values["trace_id"],
+        values["task_id"],
+        values["tenant_id"],
+        values["session_id"],
         _now(_UTC),
         data,
         error,
     )
 
 
-def _named(data: Any, codec: Codec) -> Any:
+def _named(data: Any) -> Any:
     """*data* with keys that are text. JSON has no others; MessagePack would keep them, and no model could read them."""
-    if codec is JSON or not isinstance(data, Mapping) or all(type(key) is str for key in data):
+    if not isinstance(data, Mapping) or all(type(key) is str for key in data):
         return data
     return msgspec.to_builtins(data, enc_hook=plain, str_keys=True)
 

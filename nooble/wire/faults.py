@@ -1,4 +1,5 @@
-"""What an error of the server or of the connection means: one table from its code word to an error of nooble."""
+"""What an error of the server or of the connection means: one table from its code word to an error of nooble, one to what a
+person can do about it."""
 
 from __future__ import annotations
 
@@ -27,35 +28,59 @@ _BY_CODE: dict[str, type[ServerFault]] = {
     "WRONGPASS": ServerRefused,
     "WRONGTYPE": ServerRefused,
     "DENIED": ServerRefused,
+    "MOVED": ServerRefused,
+    "ASK": ServerRefused,
     # known, and mended by the wire itself
     "NOGROUP": GroupMissing,
     "UNBLOCKED": GroupMissing,
     "NOSCRIPT": ScriptMissing,
 }
 
+_CREDENTIALS = "REDIS_URL is to hold a user and a password that it accepts: redis://user:password@host:port/0"
+_CLUSTER = "it is a node of a cluster, which is not supported yet; REDIS_URL is to name a single server"
+_SCRIPT = "somebody's script holds it up; SCRIPT KILL ends one that has not written yet"
+_MENDS = {
+    "LOADING": "it has just started, and serves when it has read its data",
+    "READONLY": "it is a replica; REDIS_URL is to name its primary, or it is to become one",
+    "MISCONF": "it cannot write to its disk, and takes nothing until it can; its log says why",
+    "NOREPLICAS": "fewer replicas are connected to it than min-replicas-to-write asks for",
+    "MASTERDOWN": "it is a replica without its primary, and serves when the two are connected again",
+    "CLUSTERDOWN": "its cluster has lost a part, and serves when that is back",
+    "TRYAGAIN": "keys are moving between the nodes of its cluster; this passes",
+    "OOM": "its memory is full: raise its maxmemory, or let go of keys",
+    "BUSY": _SCRIPT,
+    "UNKILLABLE": _SCRIPT,
+    "NOAUTH": _CREDENTIALS,
+    "WRONGPASS": _CREDENTIALS,
+    "NOPERM": "ACL SETUSER grants its user what is missing: a command, or a pattern of keys",
+    "WRONGTYPE": "a key with a name of nooble's holds something else: rename or delete it, or set QUEUE_PREFIX",
+    "DENIED": "it is in protected mode: give it a password, or let it listen on the loopback only",
+    "MOVED": _CLUSTER,
+    "ASK": _CLUSTER,
+}
+"""Code word → what it means for a person, and what to do."""
+
 # redis-py cuts the code word off the text of the errors that it has a class for
-_BY_CLASS: tuple[tuple[type[Exception], type[ServerFault]], ...] = (
-    (redis_errors.AuthenticationError, ServerRefused),
-    (redis_errors.AuthorizationError, ServerRefused),
-    (redis_errors.NoPermissionError, ServerRefused),
-    (redis_errors.NoScriptError, ScriptMissing),
-    (redis_errors.BusyLoadingError, ServerUnavailable),
-    (redis_errors.ReadOnlyError, ServerUnavailable),
-    (redis_errors.OutOfMemoryError, ServerUnavailable),
-    (redis_errors.ClusterDownError, ServerUnavailable),
-    (redis_errors.TryAgainError, ServerUnavailable),
-    (redis_errors.ConnectionError, ServerUnavailable),
-    (redis_errors.TimeoutError, ServerUnavailable),
-    (asyncio.TimeoutError, ServerUnavailable),
-    (OSError, ServerUnavailable),
+_CODE_OF_CLASS: tuple[tuple[type[Exception], str], ...] = (
+    (redis_errors.AuthenticationError, "WRONGPASS"),
+    (redis_errors.AuthorizationError, "NOAUTH"),
+    (redis_errors.NoPermissionError, "NOPERM"),
+    (redis_errors.NoScriptError, "NOSCRIPT"),
+    (redis_errors.BusyLoadingError, "LOADING"),
+    (redis_errors.ReadOnlyError, "READONLY"),
+    (redis_errors.OutOfMemoryError, "OOM"),
+    (redis_errors.MasterDownError, "MASTERDOWN"),  # before the class that it derives from
+    (redis_errors.ClusterDownError, "CLUSTERDOWN"),
+    (redis_errors.TryAgainError, "TRYAGAIN"),
 )
+_UNREACHABLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, asyncio.TimeoutError, OSError)
 
 # what comes without a code word of its own
-_BY_PHRASE: tuple[tuple[str, type[ServerFault]], ...] = (
-    ("no such key", GroupMissing),  # XINFO
-    ("requires the key to exist", GroupMissing),  # XGROUP; fake servers say it for XREADGROUP too
-    ("ACL failure in script", ServerRefused),  # Valkey, Redis 8
-    ("The user executing the script can't", ServerRefused),  # Redis 7
+_BY_PHRASE: tuple[tuple[str, str], ...] = (
+    ("no such key", "NOGROUP"),  # XINFO
+    ("requires the key to exist", "NOGROUP"),  # XGROUP; fake servers say it for XREADGROUP too
+    ("ACL failure in script", "NOPERM"),  # Valkey, Redis 8
+    ("The user executing the script can't", "NOPERM"),  # Redis 7
 )
 
 ERROR_REPLIES = (hiredis.ReplyError, redis_errors.ResponseError)
@@ -78,11 +103,21 @@ def fault(error: BaseException | bytes, where: str = "") -> ServerFault:
     if isinstance(error.__cause__, redis_errors.RedisError):  # what a server says while a socket connects comes wrapped
         error = error.__cause__
     text = str(error) or type(error).__name__
-    kind = _BY_CODE.get(text.partition(" ")[0])
-    if kind is None:
-        kind = next((ours for phrase, ours in _BY_PHRASE if phrase in text), None)
-    if kind is None:
-        kind = next((ours for theirs, ours in _BY_CLASS if isinstance(error, theirs)), ServerFault)
-    made = kind(f"{text} ({where})" if where and where not in text else text)
+    kind, mend = _meaning(error, text)
+    if where and where not in text:
+        text = f"{text} ({where})"
+    made = kind(f"{text.removesuffix('.')}; {mend}" if mend and mend not in text else text)
     made.__cause__ = error
     return made
+
+
+def _meaning(error: BaseException, text: str) -> tuple[type[ServerFault], str]:
+    """What follows from *error*, and what a person can do about it."""
+    code = text.partition(" ")[0]
+    if code not in _BY_CODE:
+        code = next((code for phrase, code in _BY_PHRASE if phrase in text), "")
+    if not code:
+        code = next((code for theirs, code in _CODE_OF_CLASS if isinstance(error, theirs)), "")
+    if code:
+        return _BY_CODE[code], _MENDS.get(code, "")
+    return (ServerUnavailable if isinstance(error, _UNREACHABLE) else ServerFault), ""

@@ -4,6 +4,7 @@ The pattern is `{prefix}:{environment}:{service}:{kind}:{context}` (standard §2
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from nooble.models.action_types import is_action_type
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _CONTEXT = re.compile(r"[A-Za-z0-9_.:@-]{1,300}")
+_ONCE = re.compile(r"[A-Za-z0-9_.@-]{1,80}")
 _QUEUES = frozenset({"responses", "callbacks"})
 MAX_QUEUE_NAME = 640
 
@@ -76,6 +78,22 @@ class QueueManager:
     def get_dead_letter_stream(self, service_name: str) -> str:
         """Key of the stream of actions that could not be done."""
         return self._key(service_name, "dead_letters", "main")
+
+    def get_backlog_bound(self, service_name: str) -> str:
+        """Key of the number of actions that may wait in the stream of a service, as its workers publish it."""
+        return self._key(service_name, "limits", "backlog")
+
+    def get_once_record(self, service_name: str, context: str) -> str:
+        """Key of the record of an idempotency key: which action it stands for, and its answer once there is one."""
+        return self._key(service_name, "once", context)
+
+    def get_once_context(self, action_type: str, idempotency_key: str) -> str:
+        """Last part of the name of such a record. Text that could not be part of a name is there as its digest."""
+        if not _ONCE.fullmatch(idempotency_key):
+            idempotency_key = (
+                "h:" + hashlib.blake2b(idempotency_key.encode("utf-8", "replace"), digest_size=16).hexdigest()
+            )
+        return f"{action_type}:{idempotency_key}"
 
     # ── who is meant ──
     def target_service(self, action_type: str) -> str:

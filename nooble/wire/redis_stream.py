@@ -11,13 +11,14 @@ import msgspec
 from nooble.models.outcomes import Reply
 from nooble.wire.channels import COMMAND_TIMEOUT
 from nooble.wire.connection import Endpoint, Link, breathe
-from nooble.wire.delivery import Delivery, deliveries_of, read_fields
+from nooble.wire.delivery import Delivery, deliveries_of, delivery_of
 from nooble.wire.faults import ERROR_REPLIES, fault
 from nooble.wire.keys import QueueManager, lua_literal
-from nooble.wire.scripts import ABANDONED, CLAIM, COMMIT, ENSURE_GROUP, FORGET, MOVE_RETRIES, RENEW
+from nooble.wire.scripts import ABANDONED, CLAIM, COMMIT, ENSURE_GROUP, FORGET, MOVE_RETRIES, RENEW, RESTAMP
 
-OWN, POST, RETRY = b"own", b"post", b"retry"
+OWN, POST, RETRY, EFFECT, ONCE = b"own", b"post", b"retry", b"effect", b"once"
 _SPARE_ROWS = 16
+_PAGE = 500
 _DEAD_AFTER_MS = 24 * 3600 * 1000
 
 
@@ -25,9 +26,11 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     """One essential write of a commit.
 
     Attributes:
-        kind: `OWN` (an entry for a stream of the own service), `POST` (for the stream of another) or `RETRY`.
+        kind: `OWN` (an entry for a stream of the own service), `POST` (for the stream of another), `RETRY`, `EFFECT` (of
+            the handler's own), or `ONCE` (the record of an idempotency key).
         key: where.
-        arguments: field, value, … for an entry; milliseconds and member for a retry.
+        arguments: field, value, … for an entry; milliseconds and member for a retry; the whole command for an effect;
+            first id, milliseconds, answer and whether it ended well for a record.
     """
 
     kind: bytes
@@ -51,12 +54,27 @@ class Committed(msgspec.Struct):
         refused: those that were not ours any more, each with `b"taken"` or `b"gone"`; for them nothing was written.
         held: deliveries that stay pending because a key of the own service cannot be written, each with the error.
         unwritten: keys that could not be written, each with the error, although the delivery has ended.
+        spoilt: deliveries that stay pending because an effect of theirs cannot be made, each with the error.
+        repeated: deliveries that stay pending because their idempotency key has been used up by another run, each with the
+            answer of that run.
     """
 
-    count: int
-    refused: list[tuple[Delivery, bytes]]
-    held: list[tuple[Delivery, str]]
-    unwritten: list[tuple[str, str]]
+    count: int = 0
+    refused: list[tuple[Delivery, bytes]] = []
+    held: list[tuple[Delivery, str]] = []
+    unwritten: list[tuple[str, str]] = []
+    spoilt: list[tuple[Delivery, str]] = []
+    repeated: list[tuple[Delivery, bytes]] = []
+
+    def __iadd__(self, other: Committed) -> Committed:
+        """What came of a further part of the batch."""
+        self.count += other.count
+        self.refused += other.refused
+        self.held += other.held
+        self.unwritten += other.unwritten
+        self.spoilt += other.spoilt
+        self.repeated += other.repeated
+        return self
 
 
 class Standing(msgspec.Struct):
@@ -89,10 +107,17 @@ class ActionStream:
         service_name: whose stream.
         consumer: name of this consumer.
         answer_ttl_ms: lifetime of answers in milliseconds.
+        max_backlog: how many actions may be in the stream, to be published for those who send; 0 for no bound.
     """
 
     def __init__(
-        self, endpoint: Endpoint, keys: QueueManager, service_name: str, consumer: str, answer_ttl_ms: int = 300_000
+        self,
+        endpoint: Endpoint,
+        keys: QueueManager,
+        service_name: str,
+        consumer: str,
+        answer_ttl_ms: int = 300_000,
+        max_backlog: int = 0,
     ) -> None:
         self.stream = keys.get_service_action_stream(service_name)
         self.group = keys.get_consumer_group(service_name)
@@ -103,12 +128,22 @@ class ActionStream:
         self.work = Link(endpoint)
         self._pattern = keys.get_consumer_pattern(service_name)
         self._answer_ttl_ms = answer_ttl_ms
+        self._bound = keys.get_backlog_bound(service_name), max_backlog
+        self._once_records = keys.get_once_record(service_name, "")
         self._order = 0
 
     # ── the group ──
     async def ensure_group(self, start: bytes = b"0") -> bool:
-        """Create the stream and the group if they are not there. Returns whether the group is new."""
-        return bool(await ENSURE_GROUP.run(self.work, self.stream, self.group, start))
+        """Create the stream and the group if they are not there, and publish how much may wait there.
+
+        Returns:
+            Whether the group is new.
+        """
+        return bool(await ENSURE_GROUP.run(self.work, self.stream, self.group, start, *self._bound))
+
+    def once_record(self, context: str) -> str:
+        """Key of the record of an idempotency key."""
+        return self._once_records + context
 
     async def standing(self) -> Standing:
         """What is there: a bounded look, for the words of a starting worker and for `adopt`."""
@@ -150,20 +185,23 @@ class ActionStream:
         self._order += len(made)
         return made
 
-    async def abandoned(self, lease_ms: int) -> bool:
-        """Whether another of this framework's consumers has entries that it has not renewed for *lease_ms*."""
-        return bool(await ABANDONED.run(self.work, self.stream, self.group, self.consumer, self._pattern, lease_ms))
+    async def abandoned(self, lease_ms: int) -> int:
+        """The server's clock in ms if another of this framework's consumers has entries that it has not renewed for
+        *lease_ms*; 0 if none has."""
+        return int(await ABANDONED.run(self.work, self.stream, self.group, self.consumer, self._pattern, lease_ms))
 
-    async def claim(self, room: int, lease_ms: int) -> tuple[list[Delivery], list[bytes]]:
-        """Take over at most *room* entries of this framework's consumers that have not renewed them for *lease_ms*.
+    async def claim(self, room: int, lease_ms: int, latest_ms: int = 0) -> tuple[list[Delivery], list[bytes]]:
+        """Take over at most *room* entries of this framework's consumers that have not renewed them for *lease_ms*;
+        none if the server's clock is beyond *latest_ms* (0: no bound), as it is after a jump.
 
         Returns:
             The deliveries, and the ids of entries that somebody has deleted while they were pending.
         """
         taken, gone = await CLAIM.run(
-            *(self.work, self.stream, self.dead_letters, self.group, self.consumer, self._pattern, lease_ms, room)
+            *(self.work, self.stream, self.dead_letters, self.group, self.consumer, self._pattern),
+            *(lease_ms, room, latest_ms),
         )
-        return [_claimed(entry_id, fields, count) for entry_id, count, fields in taken], gone
+        return [delivery_of(entry_id, fields, count) for entry_id, count, fields in taken], gone
 
     async def unseen(self, known: Iterable[bytes]) -> list[Delivery]:
         """Entries that this consumer has by the pending list and does not know of: their read was cut off."""
@@ -177,7 +215,7 @@ class ActionStream:
         for (entry_id, count), entry in zip(strays, entries, strict=True):
             if isinstance(entry, ERROR_REPLIES):
                 raise fault(entry)
-            found.append(_claimed(entry_id, entry[0][1] if entry else None, count))
+            found.append(delivery_of(entry_id, entry[0][1] if entry else None, count))
         return found
 
     # ── ending ──
@@ -203,12 +241,18 @@ class ActionStream:
                 arguments += (delivery.entry_id, delivery.token, reply.queue, reply.value)
             for write in ending.writes:
                 tail += (number, write.kind, write.key, len(write.arguments), *write.arguments)
-        count, refused, kept, unwritten = await COMMIT.run(self.work, *arguments, *tail)
+        count, refused, kept, unwritten, spoilt, repeated = await COMMIT.run(self.work, *arguments, *tail)
+
+        def about(flat: list[Any]) -> list[tuple[Delivery, Any]]:
+            return [(endings[i - 1].delivery, what) for i, what in zip(flat[::2], flat[1::2], strict=True)]
+
         return Committed(
             count,
-            [(endings[i - 1].delivery, why) for i, why in zip(refused[::2], refused[1::2], strict=True)],
-            [(endings[i - 1].delivery, _text(why)) for i, why in zip(kept[::2], kept[1::2], strict=True)],
+            about(refused),
+            [(delivery, _text(why)) for delivery, why in about(kept)],
             [(_text(key), _text(why)) for key, why in zip(unwritten[1::3], unwritten[2::3], strict=True)],
+            [(delivery, _text(why)) for delivery, why in about(spoilt)],
+            about(repeated),
         )
 
     # ── keeping ──
@@ -220,6 +264,17 @@ class ActionStream:
         rows = len(deliveries) + _SPARE_ROWS
         clock, lost = await RENEW.run(self.work, self.stream, self.group, self.consumer, rows, *arguments)
         return clock, set(lost)
+
+    async def restamp(self) -> int:
+        """Set delivery times that lie in the future, as a clock that was set back leaves them, to now: what is pending
+        with another of this framework's consumers ages again. Owners and counts stay. Returns how many there were."""
+        restamped, here = 0, b"-"
+        while here:
+            changed, here = await RESTAMP.run(
+                self.work, self.stream, self.group, self.consumer, self._pattern, here, _PAGE
+            )
+            restamped += changed
+        return restamped
 
     async def move_retries(self, limit: int = 100, offset_ms: int = 0) -> tuple[int, float | None]:
         """Put retries that are due back into the stream.
@@ -275,11 +330,6 @@ def retry_member(delivery: Delivery, attempts: int) -> bytes:
     """*delivery* as it waits in the retry set: one line that begins with its first id, and then the data."""
     _, data, _, first_id, *facts = delivery.onward(attempts=attempts)
     return b" ".join([first_id, *facts]) + b"\n" + data
-
-
-def _claimed(entry_id: bytes, fields: list[bytes] | None, count: int) -> Delivery:
-    data, facts = read_fields(fields)
-    return Delivery(entry_id, data, count, -1, facts)
 
 
 def _mapping(flat: list[Any]) -> dict[bytes, Any]:

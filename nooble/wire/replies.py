@@ -15,6 +15,7 @@ from nooble.wire.channels import COMMAND_TIMEOUT
 from nooble.wire.codec import Answer, decode_answer
 from nooble.wire.connection import Endpoint, Link, breathe
 from nooble.wire.faults import ERROR_REPLIES, fault
+from nooble.wire.outermost import outermost
 
 _BATCH = 256
 _BLOCK = 2.0
@@ -123,8 +124,9 @@ class Inbox:
         for raw in reversed(items):  # the oldest is last
             try:
                 answer = decode_answer(raw)
-            except MalformedAction:
+            except MalformedAction as error:
                 self.unreadable += 1
+                self._tell_unreadable(raw, error)
                 continue
             self._last.add(answer.correlation_id)
             future = self._waiting.pop(answer.correlation_id, None)
@@ -133,6 +135,17 @@ class Inbox:
                     future.set_result(answer)
             elif answer.correlation_id not in known:  # else it was handed over, and its removal was lost
                 self.late += 1
+
+    def _tell_unreadable(self, raw: bytes, error: MalformedAction) -> None:
+        """What cannot be read may still say for whom it is: they need not wait any longer."""
+        try:
+            correlation_id = uuid.UUID(outermost(raw)["correlation_id"])
+        except Exception:  # hostile bytes
+            return
+        future = self._waiting.pop(correlation_id, None)
+        if future is not None and not future.done():
+            future.set_exception(error)
+            future.exception()  # whoever awaits it hears of it; nobody else needs to
 
     async def _remove_last(self) -> None:
         """The last batch was handed over and nobody waits: without this it would lie there for its lifetime."""

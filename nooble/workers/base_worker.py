@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from abc import ABC, abstractmethod
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nooble.clients.base_redis_client import BaseRedisClient, queue_manager_of
 from nooble.config import CommonAppSettings
-from nooble.errors import ConfigurationFault
+from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
 from nooble.models.context import current_context, find_context
 from nooble.observability.logging import log_events
+from nooble.operations.server import read_facts, risks_of
 from nooble.routing.middleware import Middleware, chain
 from nooble.wire.connection import Endpoint
 from nooble.wire.redis_stream import ActionStream, Standing
@@ -174,6 +176,7 @@ class BaseWorker(ABC):
         self._stream = ActionStream(
             *(self._endpoint, self.queue_manager, self.service_name, self.consumer_name),
             answer_ttl_ms=int(settings.response_ttl_seconds * 1000),
+            max_backlog=settings.stream_max_backlog,
         )
         self._logger = self._logger.bind(consumer=self.consumer_name)
         self._engine = None
@@ -190,6 +193,7 @@ class BaseWorker(ABC):
                 clock=self._clock,
                 max_deliveries=settings.worker_max_deliveries,
                 max_payload_bytes=settings.max_payload_bytes,
+                once_for=settings.idempotency_window_seconds,
                 sole_stream=self.action_stream_name if settings.worker_concurrency == 1 else None,
             )
             teller = Teller(self.events, self.service_name, self.consumer_name)
@@ -232,6 +236,18 @@ class BaseWorker(ABC):
                 entries=standing.entries,
                 message="acknowledged entries were never deleted: they do not run again; nooble.operations.adopt cleans up",
             )
+        self._looking = asyncio.create_task(self._warn_of_risks(), name="nooble-looking")
+
+    async def _warn_of_risks(self) -> None:
+        """Say by which settings of the server actions can be lost. Beside the work: nothing waits for it."""
+        if not self._stream.work.up:
+            return
+        try:
+            facts = await read_facts(self._stream.work)
+        except ServerFault:
+            return  # a server that does not say is not asked again
+        for risk in risks_of(facts):
+            self._logger.warning("server_may_lose_actions", setting=risk.what, found=risk.found, mend=risk.mend)
 
     def __repr__(self) -> str:
         state = repr(self._engine) if self._life.going_on else "stopped"

@@ -8,7 +8,7 @@ import random
 import time
 from functools import partial
 
-from nooble.errors import GroupMissing, ServerUnavailable
+from nooble.errors import GroupMissing, ReplyLost, ServerUnavailable
 from nooble.events import DataLost, Reclaimed, Teller
 from nooble.models.outcomes import Released
 from nooble.wire.delivery import Delivery
@@ -20,6 +20,8 @@ from nooble.workers.pace import Pace
 _SOON = 0.25
 """Seconds within which what lies ready is to be started; others may have it otherwise."""
 _MOST_UNSETTLED = 512
+_LATE_MS = 1000
+"""Milliseconds that a claim may take to the server; if its clock says more, it has jumped, and nothing is claimed."""
 
 
 class Consumer:
@@ -57,7 +59,7 @@ class Consumer:
         self._block_ms = block_ms
         self._lease = lease
         self._next_claim = 0.0
-        self._outages = 0
+        self._upsets = 0
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -70,7 +72,7 @@ class Consumer:
     # ── reading ──
     async def _take(self, room: int) -> list[Delivery]:
         """Fresh entries, at most *room*; or those that were given to us without our hearing of it."""
-        flight = self._flight
+        flight, cuts = self._flight, self._patience.cuts
         until_claim = max(1, int((self._next_claim - time.monotonic()) * 1000))
         try:
             if flight.unsure:
@@ -78,16 +80,24 @@ class Consumer:
                 if strays := await self._stream.unseen(delivery.entry_id for delivery in flight):
                     return strays
             return await self._stream.read(room, min(self._block_ms, until_claim))
+        except ReplyLost:
+            flight.unsure = True
+            if self._patience.cuts > cuts:  # no outage
+                return []
+            raise
         except BaseException:
             flight.unsure = True
             raise
 
     # ── claiming ──
     def _claim_is_due(self) -> bool:
-        """Idle times run on while the server is away: living workers get a lease to renew theirs."""
+        """Idle times run on while the server is away, and jump with its clock: living workers get a lease to renew
+        theirs, from the moment on at which it is over."""
         now = time.monotonic()
-        if self._patience.outages > self._outages:
-            self._outages = self._patience.outages
+        if self._patience.upsets > self._upsets:
+            if self._patience.down:
+                return False
+            self._upsets = self._patience.upsets
             self._next_claim = now + self._lease
         return now >= self._next_claim
 
@@ -97,11 +107,17 @@ class Consumer:
         One at a time, and while nothing unproven is at work: taking an entry over raises its delivery count, and a
         crash must blame nobody else.
         """
-        lease_ms = int(self._lease * 1000)
+        lease_ms, patience = int(self._lease * 1000), self._patience
         try:
-            if await self._stream.abandoned(lease_ms):
-                await self._quiet()
-                taken, gone = await self._stream.claim(1, lease_ms)
+            asked, upsets = patience.clock.monotonic(), patience.upsets
+            if server_ms := await self._stream.abandoned(lease_ms):
+                patience.hear_clock(server_ms, asked)
+                if patience.upsets == upsets:
+                    await self._quiet()
+                if patience.upsets > upsets:  # then idle times say nothing
+                    return False
+                latest_ms = int(patience.clock.now_ms()) + _LATE_MS
+                taken, gone = await self._stream.claim(1, lease_ms, latest_ms)
                 self._tell(taken, gone)
                 self._flight.add(taken)
                 if taken:

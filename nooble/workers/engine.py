@@ -53,7 +53,7 @@ class Engine:
     ) -> None:
         self.stream = stream
         self.flight = flight = InFlight(trial=settings.worker_lease_seconds / 2)
-        self.patience = patience = Patience(teller, self._restore_group)
+        self.patience = patience = Patience(teller, self._restore_group, clock)
         self._teller = teller
         self._grace = settings.worker_grace_seconds
         self._concurrency = settings.worker_concurrency
@@ -70,7 +70,9 @@ class Engine:
             lease=settings.worker_lease_seconds,
         )
         self._executors = Executors(flight=flight, execution=execution, pace=pace, teller=teller)
-        self._settlement = Settlement(**shared, reports=Reports(teller), max_payload_bytes=settings.max_payload_bytes)
+        self._settlement = Settlement(
+            **shared, execution=execution, reports=Reports(teller), max_payload_bytes=settings.max_payload_bytes
+        )
         self._lease = Lease(**shared, clock=clock, teller=teller, seconds=settings.worker_lease_seconds)
         self._upkeep = Upkeep(
             **shared,

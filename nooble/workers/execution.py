@@ -8,16 +8,26 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from nooble.errors import ActionExpired, CrashLoop, ForbiddenCallback, MalformedAction, PayloadTooLarge, Reject
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
 from nooble.models.context import TTL, ActionContext, Reach, set_current
-from nooble.models.outcomes import Completed, Outcome, Post, Reply
-from nooble.wire.codec import codec_of, decode_action, encode_callback, encode_failure, encode_success, salvage
+from nooble.models.outcomes import Completed, Once, Outcome, Post, Reply, Retried
+from nooble.wire.codec import (
+    answer_for,
+    codec_of,
+    decode_action,
+    encode_callback,
+    encode_failure,
+    encode_success,
+    salvage,
+)
 from nooble.wire.delivery import Delivery
 from nooble.wire.keys import QueueManager
 from nooble.workers.clock import ServerClock
 from nooble.workers.in_flight import Run
-from nooble.workers.isolation import isolated
+from nooble.workers.isolation import Begun, begin
 from nooble.workers.judgement import Terms, judge
 
 Handle = Callable[[DomainAction], Awaitable[Any]]
@@ -36,6 +46,7 @@ class Execution:
         clock: the server's time.
         max_deliveries: deliveries without an end after which an action is buried.
         max_payload_bytes: largest action that is decoded.
+        once_for: seconds for which the idempotency key of a sender is remembered, if its record has vanished meanwhile.
         sole_stream: the worker's stream, if it runs one action at a time.
     """
 
@@ -50,6 +61,7 @@ class Execution:
         clock: ServerClock,
         max_deliveries: int,
         max_payload_bytes: int,
+        once_for: float = 86_400.0,
         sole_stream: str | None = None,
     ) -> None:
         self._service_name = service_name
@@ -60,20 +72,25 @@ class Execution:
         self._clock = clock
         self._max_deliveries = max_deliveries
         self._max_payload_bytes = max_payload_bytes
+        self._once_ms = round(once_for * 1000)
         self._sole_stream = sole_stream
 
     async def execute(self, run: Run) -> Outcome:
         """Take one delivery through its run."""
         try:
-            self._refuse_unfit(run.delivery)
-            action = run.action = decode_action(*self._bytes_of(run.delivery))
+            action = run.action = decode_action(self._fit_bytes(run.delivery), run.delivery.first_id)
+            run.action_type, run.action_id = action.action_type, action.action_id
             self._refuse_unwanted(run, action)
-            result = await self._call(run, action)
+            begun = self._begin(run, action)
+            result = begun.result if begun.ended else await begun.rest()
             return self._complete(run, action, result)
         except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
             raise  # not the handler's to decide
         except BaseException as error:
             return self.fail(run, error)
+        finally:
+            if run.context is not None:
+                run.context.is_open = False
 
     def fail(self, run: Run, error: BaseException) -> Outcome:
         """The outcome of a delivery that ended with *error*."""
@@ -89,7 +106,7 @@ class Execution:
         detail = ErrorDetail.of(error)
         action = run.action or salvage(delivery.data)
         waits = action is not None and action.callback_queue_name is not None and action.callback_action_type is None
-        return judge(
+        outcome = judge(
             error,
             attempt=delivery.attempts + (context is not None),
             terms=run.terms,
@@ -97,26 +114,36 @@ class Execution:
             time_left=run.time_left if context is None else context.time_left,
             tell=lambda: None if action is None else self._tell(delivery, action, detail),
         )
+        if delivery.once is None or action is None or isinstance(outcome, Retried):
+            return outcome
+        answer = encode_failure(action, detail, codec_of(delivery.data or b""))
+        return msgspec.structs.replace(outcome, once=Once(delivery.once, self._once_ms, answer, False))
+
+    def repeat(self, run: Run, answer: bytes) -> Outcome:
+        """The outcome of a delivery whose idempotency key another run has brought to its end, with this *answer*."""
+        action = run.action
+        if action is None or action.callback_queue_name is None or action.callback_action_type is not None:
+            return Completed()
+        return Completed(Reply(action.callback_queue_name, answer_for(action, answer)))
 
     # ── before the handler ──
-    def _refuse_unfit(self, delivery: Delivery) -> None:
-        if delivery.deliveries > self._max_deliveries:
+    def _fit_bytes(self, delivery: Delivery) -> bytes:
+        """The encoded action, if it may be looked at."""
+        if not delivery.is_fresh and delivery.deliveries > self._max_deliveries:
             raise CrashLoop(
                 f"delivered {delivery.deliveries} times without an end, more than worker_max_deliveries="
                 f"{self._max_deliveries}: it probably kills its worker, or takes longer than the lease while blocking it"
             )
-        size = len(delivery.data or b"")
-        if size > self._max_payload_bytes:
-            raise PayloadTooLarge(
-                f"the action has {size} bytes, more than max_payload_bytes={self._max_payload_bytes}; "
-                "send a reference to large data instead",
-                details={"size": size, "limit": self._max_payload_bytes},
-            )
-
-    def _bytes_of(self, delivery: Delivery) -> tuple[bytes, bytes]:
-        if delivery.data is None:
+        data = delivery.data
+        if data is None:
             raise MalformedAction("the entry has no field 'data'", details={"path": "$"})
-        return delivery.data, delivery.first_id
+        if len(data) > self._max_payload_bytes:
+            raise PayloadTooLarge(
+                f"the action has {len(data)} bytes, more than max_payload_bytes={self._max_payload_bytes}; "
+                "send a reference to large data instead",
+                details={"size": len(data), "limit": self._max_payload_bytes},
+            )
+        return data
 
     def _refuse_unwanted(self, run: Run, action: DomainAction) -> None:
         if action.metadata:
@@ -133,48 +160,60 @@ class Execution:
             self._keys.accept_callback(action.callback_queue_name, action.callback_action_type)
 
     # ── the handler ──
-    async def _call(self, run: Run, action: DomainAction) -> Any:
+    def _begin(self, run: Run, action: DomainAction) -> Begun:
+        """Call the handler, and take its first step."""
         delivery = run.delivery
-        run.terms = self._terms_of(action.action_type)
-        if run.terms.timeout:
-            run.until = self._clock.monotonic() + run.terms.timeout
-        deadline = None if run.time_left is None else self._clock.monotonic() + run.time_left
+        terms = run.terms = self._terms_of(action.action_type)
+        if terms.timeout:
+            run.until = self._clock.monotonic() + terms.timeout
         context = run.context = ActionContext(
             action,
             self._reach,
-            attempt=1 if delivery.facts is None else delivery.attempts + 1,
-            deliveries=delivery.token if delivery.facts is None else delivery.deliveries,
-            deadline=deadline,
-            joins_commit=True,
-            sole_stream=self._sole_stream,
+            1 if delivery.is_fresh else delivery.attempts + 1,
+            1 if delivery.is_fresh else delivery.deliveries,
+            None if run.time_left is None else self._clock.monotonic() + run.time_left,
+            True,
+            self._sole_stream,
         )
-        set_current(context)
-        try:
-            return await isolated(self._handle(action))
-        finally:
-            context.close()
-            set_current(None)
+        set_current(context)  # of the executor; the handler has a copy
+        return begin(self._handle(action))
 
     # ── after the handler ──
     def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
-        outbox = run.context.outbox if run.context is not None else None
-        queue = action.callback_queue_name
-        if queue is None:
-            self._refuse_failure(result)
-            return Completed(None, tuple(outbox)) if outbox else _DONE
-        codec = codec_of(run.delivery.data or b"")
-        if action.callback_action_type is None:
-            return Completed(Reply(queue, encode_success(action, result, codec)), tuple(outbox) if outbox else ())
-        self._refuse_failure(result)
-        posts = list(outbox or ())
+        context, delivery = run.context, run.delivery
+        assert context is not None
+        posts = () if context.outbox is None else tuple(context.outbox)
+        effects = () if context.written is None else tuple(context.written.gathered)
+        queue, codec = action.callback_queue_name, codec_of(delivery.data or b"")
         reply = None
-        if result is not None:
-            callback = encode_callback(action, result, self._service_name, codec)
-            if self._keys.accept_callback(queue, action.callback_action_type) == "streams":
-                posts.append(Post(queue, callback))
-            else:
-                reply = Reply(queue, callback)
-        return Completed(reply, tuple(posts))
+        if queue is None or action.callback_action_type is not None:
+            self._refuse_failure(result)
+        if queue is not None:
+            if action.callback_action_type is None:
+                reply = Reply(queue, encode_success(action, result, codec))
+            elif result is not None:
+                callback = encode_callback(action, result, self._service_name, codec)
+                if self._keys.accept_callback(queue, action.callback_action_type) == "streams":
+                    posts += (Post(queue, callback),)
+                else:
+                    reply = Reply(queue, callback)
+        if run.terms.once_for or not delivery.is_fresh:
+            once = self._remembered(run, action, result, reply)
+            return Completed(reply, posts, effects, once=once)
+        return Completed(reply, posts, effects)
+
+    def _remembered(self, run: Run, action: DomainAction, result: Any, reply: Reply | None) -> Once | None:
+        """What is remembered of an action that was done, if its sender or its declaration asks for it."""
+        context = run.delivery.once
+        if context is None and not run.terms.once_for:
+            return None
+        if context is None:
+            key = run.context.idempotency_key if run.context is not None else str(action.action_id)
+            context = self._keys.get_once_context(action.action_type, key)
+        is_answer = reply is not None and action.callback_action_type is None
+        codec = codec_of(run.delivery.data or b"")
+        answer = reply.value if reply is not None and is_answer else encode_success(action, result, codec)
+        return Once(context, round(run.terms.once_for * 1000) or self._once_ms, answer, True)
 
     def _refuse_failure(self, result: Any) -> None:
         """A returned answer that says failure, and nobody who waits for it: it is kept like any refusal."""
@@ -200,4 +239,3 @@ def without_framework(traceback: TracebackType | None) -> TracebackType | None:
 
 
 _LONGEST_TTL = 10**12
-_DONE = Completed()

@@ -56,6 +56,7 @@ class Executors:
     async def _work(self, slot: int) -> None:
         flight, pace = self._flight, self._pace
         ready, space, begun = flight.ready, flight.space, self._begun
+        execute, wants = self._execution.execute, self._teller.wants
         clock, task = time.monotonic, asyncio.current_task()
         assert task is not None
         since = clock()
@@ -69,7 +70,18 @@ class Executors:
             run = flight.running[slot] = Run(delivery, task, clock())
             if begun.waiting:
                 begun.ring()
-            outcome = await self._outcome(run)
+            if wants(Started):
+                self._tell_started(run.delivery)
+            try:
+                outcome: Outcome | None = await execute(run)
+            except asyncio.CancelledError as error:
+                outcome = self._cut_short(run, error)
+            else:
+                if type(outcome) is Completed:  # also if it was done before a cancellation reached it
+                    if outcome.once is None and not outcome.effects:  # else another outcome may have to be found for it
+                        run.action = run.context = None
+                elif run.cancelled:
+                    outcome = self._cut_short(run, outcome.error if isinstance(outcome, Failed) else None)
             del flight.running[slot]
             if outcome is not None:
                 flight.finish(run, outcome)
@@ -94,17 +106,8 @@ class Executors:
             await flight.work.wait()
         return delivery
 
-    async def _outcome(self, run: Run) -> Outcome | None:
-        """The outcome of one delivery; `None` if it is not ours any more."""
-        if self._teller.wants(Started):
-            self._teller.tell(Started, entry_id=run.delivery.entry_id.decode(), attempt=run.delivery.attempts + 1)
-        try:
-            outcome = await self._execution.execute(run)
-        except asyncio.CancelledError as error:
-            return self._cut_short(run, error)
-        if run.cancelled and not isinstance(outcome, Completed):  # else it was done before the cancellation reached it
-            return self._cut_short(run, outcome.error if isinstance(outcome, Failed) else None)
-        return outcome
+    def _tell_started(self, delivery: Delivery) -> None:
+        self._teller.tell(Started, entry_id=delivery.entry_id.decode(), attempt=delivery.attempts + 1)
 
     def _cut_short(self, run: Run, error: BaseException | None) -> Outcome | None:
         """The outcome of a delivery whose handler was cancelled, and ended with *error*."""

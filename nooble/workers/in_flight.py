@@ -19,14 +19,16 @@ from nooble.workers.bell import Bell
 from nooble.workers.judgement import NO_TERMS, Terms
 
 
-class Run(msgspec.Struct, eq=False):
+class Run(msgspec.Struct, eq=False, gc=False):
     """One delivery at work: what is known of it so far.
 
     Attributes:
         delivery: which.
         task: the executor that runs it; `None` where it is run without one.
         started: moment at which it was taken up, in seconds of `time.monotonic`.
-        action: what it is, once it could be read.
+        action: what it is, once it could be read; forgotten when it was done, as what waits for its commit by the hundred
+            would keep the garbage collector busy.
+        action_type, action_id: its name, once it could be read.
         context: what its handler knows, once it was called.
         terms: retry and timeout that hold for it.
         time_left: seconds until its deadline, when it was read; `None` without one.
@@ -39,6 +41,8 @@ class Run(msgspec.Struct, eq=False):
     task: asyncio.Task[None] | None = None
     started: float = 0.0
     action: DomainAction | None = None
+    action_type: str = ""
+    action_id: object = ""
     context: ActionContext | None = None
     terms: Terms = NO_TERMS
     time_left: float | None = None
@@ -95,7 +99,7 @@ class InFlight:
     def add(self, deliveries: list[Delivery]) -> None:
         """Take *deliveries* in, and wake executors for them."""
         for delivery in deliveries:
-            (self.suspects if is_suspect(delivery) else self.ready).append(delivery)
+            (self.ready if delivery.is_fresh or not is_suspect(delivery) else self.suspects).append(delivery)
         self.work.ring(len(deliveries))
 
     def drop(self, entry_ids: Container[bytes]) -> None:

@@ -4,23 +4,55 @@ action, and nothing that one handler sets is seen by the next."""
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import copy_context
 from typing import Any
 
+import msgspec
 
-@types.coroutine
-def isolated(work: Awaitable[Any]) -> Generator[Any, Any, Any]:
-    """Await *work* with context variables of its own.
+
+class Begun(msgspec.Struct, gc=False):
+    """Work whose first step has been taken.
+
+    Attributes:
+        result: what it came to, if it has `ended`.
+        ended: whether it came to its end without having to wait.
+        awaited: what it waits for otherwise.
+        run, steps: how it goes on, and what.
+    """
+
+    result: Any
+    ended: bool = True
+    awaited: Any = None
+    run: Callable[..., Any] | None = None
+    steps: Any = None
+
+    def rest(self) -> Awaitable[Any]:
+        """Go on to the end."""
+        return _go_on(self.run, self.steps, self.awaited)
+
+
+def begin(work: Awaitable[Any]) -> Begun:
+    """Take the first step of *work*, with context variables of its own: what never waits needs no more than that.
 
     `current_task()`, `asyncio.timeout()`, task groups and cancellation see one and the same task throughout.
     """
     run = copy_context().run
     steps: Any = work if type(work) is types.CoroutineType else work.__await__()
+    try:
+        awaited = run(steps.send, None)
+    except StopIteration as stop:
+        return Begun(stop.value)
+    except GeneratorExit as error:
+        raise _not_for_a_handler() from error
+    return Begun(None, False, awaited, run, steps)
+
+
+@types.coroutine
+def _go_on(run: Any, steps: Any, awaited: Any) -> Generator[Any, Any, Any]:
     send, throw = steps.send, steps.throw
     closing = False
     try:
-        awaited = run(send, None)
         while True:
             try:
                 value = yield awaited
@@ -34,4 +66,8 @@ def isolated(work: Awaitable[Any]) -> Generator[Any, Any, Any]:
     except GeneratorExit as error:  # it ends the coroutine that awaits, so only who closes that may send it
         if closing:
             raise
-        raise RuntimeError("GeneratorExit is not for a handler to raise") from error
+        raise _not_for_a_handler() from error
+
+
+def _not_for_a_handler() -> RuntimeError:
+    return RuntimeError("GeneratorExit is not for a handler to raise")

@@ -22,11 +22,13 @@ class Terms(msgspec.Struct, frozen=True):
         own_retry: its own policy, which holds even if somebody waits; without one a waiting caller hears of the first
             failure.
         timeout: seconds that its handler may run; 0 sets no limit.
+        once_for: seconds for which its idempotency key is remembered; 0 remembers none but those that the sender asked for.
     """
 
     retry: Retry = NEVER
     own_retry: Retry | None = None
     timeout: float = 0.0
+    once_for: float = 0.0
 
 
 NO_TERMS = Terms()

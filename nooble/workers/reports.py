@@ -34,6 +34,8 @@ class Reports:
 
     def committed(self, batch: list[tuple[Run, Outcome]], result: Committed) -> None:
         """*batch* was written, with this *result*."""
+        if not (result.refused or result.held or result.unwritten or self._interests(batch)):
+            return
         refused = {id(delivery): why for delivery, why in result.refused}
         held = {id(delivery): why for delivery, why in result.held}
         for run, outcome in batch:
@@ -49,13 +51,17 @@ class Reports:
         for key, message in result.unwritten:
             self._teller.tell(e.Unwritten, key=key, message=message)
 
+    def _interests(self, batch: list[tuple[Run, Outcome]]) -> bool:
+        wants = self._teller.wants
+        return any(wants(_KIND[kind]) for kind in {type(outcome) for _, outcome in batch})
+
 
 def facts_of(run: Run) -> dict[str, Any]:
     """What every event about an action says of it."""
     delivery = run.delivery
     facts: dict[str, Any] = {"entry_id": delivery.entry_id.decode(), "attempt": delivery.attempts + 1}
-    if run.action is not None:
-        facts |= {"action_type": run.action.action_type, "action_id": str(run.action.action_id)}
+    if run.action_type:
+        facts |= {"action_type": run.action_type, "action_id": str(run.action_id)}
     return facts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from nooble.config import CommonAppSettings
@@ -36,6 +37,7 @@ class ServiceWorker(BaseWorker):
                 "pass a BaseService, or derive from BaseWorker and write _handle_action"
             )
 
-    async def _handle_action(self, action: DomainAction) -> Any:
+    def _handle_action(self, action: DomainAction) -> Coroutine[Any, Any, Any]:
         """Hand *action* to the service."""
-        return await self.service.process_action(action)
+        handling: Coroutine[Any, Any, Any] = self.service.process_action(action)
+        return handling

@@ -6,13 +6,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
-from nooble.errors import GroupMissing, ReplyLost, ServerFault, ServerRefused, ServerUnavailable
-from nooble.models.outcomes import Answered, Buried, Completed, Expired, Outcome, Post, Released, Retried
+from nooble.errors import EffectRefused, GroupMissing, ReplyLost, ServerFault, ServerRefused, ServerUnavailable
+from nooble.models.outcomes import Answered, Buried, Completed, Expired, Once, Outcome, Post, Released, Retried
 from nooble.wire.dead_letters import dead_letter
 from nooble.wire.delivery import DATA, VERSION, WIRE_VERSION, Delivery
-from nooble.wire.redis_stream import OWN, POST, RETRY, ActionStream, Committed, Ending, Write, retry_member
+from nooble.wire.redis_stream import (
+    EFFECT,
+    ONCE,
+    OWN,
+    POST,
+    RETRY,
+    ActionStream,
+    Committed,
+    Ending,
+    Write,
+    retry_member,
+)
+from nooble.workers.execution import Execution
 from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.outage import Patience
 from nooble.workers.reports import Reports
@@ -30,6 +43,7 @@ class Settlement:
         stream: where outcomes are written.
         flight: where they come from.
         patience: waits out outages.
+        execution: gives another outcome to what the server does not take as it is.
         reports: tells what was written.
         max_payload_bytes: largest action that a dead letter keeps whole.
     """
@@ -40,12 +54,14 @@ class Settlement:
         stream: ActionStream,
         flight: InFlight,
         patience: Patience,
+        execution: Execution,
         reports: Reports,
         max_payload_bytes: int,
     ) -> None:
         self._stream = stream
         self._flight = flight
         self._patience = patience
+        self._execution = execution
         self._reports = reports
         self._max_payload_bytes = max_payload_bytes
         self._hold_until = 0.0
@@ -87,7 +103,10 @@ class Settlement:
         size = 0
         for run, outcome in flight.finished:
             ending = self.ending(run.delivery, outcome)
-            size += _size(ending)
+            if ending.reply is not None:
+                size += len(ending.reply.value)
+            if ending.writes:
+                size += _size(ending.writes)
             if endings and (size > _MOST_BYTES or len(endings) == _MOST_MESSAGES):
                 break
             endings.append(ending)
@@ -97,13 +116,17 @@ class Settlement:
 
     def ending(self, delivery: Delivery, outcome: Outcome) -> Ending:
         """What is written for *outcome*."""
-        return self._writes[type(outcome)](delivery, outcome)
+        ending = self._writes[type(outcome)](delivery, outcome)
+        if outcome.once is not None:
+            ending.writes += (self._record(delivery, outcome.once),)
+        return ending
 
     # ── the table ──
     def _completed(self, delivery: Delivery, outcome: Completed) -> Ending:
-        if not outcome.posts:
+        if not outcome.posts and not outcome.effects:
             return Ending(delivery, outcome.reply)
-        return Ending(delivery, outcome.reply, tuple(_post(post) for post in outcome.posts))
+        effects = (Write(EFFECT, effect.key, effect.arguments) for effect in outcome.effects)
+        return Ending(delivery, outcome.reply, (*map(_post, outcome.posts), *effects))
 
     def _retried(self, delivery: Delivery, outcome: Retried) -> Ending:
         due_ms = max(0, round(outcome.delay * 1000))
@@ -120,6 +143,10 @@ class Settlement:
 
     def _released(self, delivery: Delivery, _: Released) -> Ending:
         return Ending(delivery, None, (Write(OWN, self._stream.stream, delivery.onward()),))
+
+    def _record(self, delivery: Delivery, once: Once) -> Write:
+        facts = (delivery.first_id, once.window_ms, once.answer, b"1" if once.ended_well else b"")
+        return Write(ONCE, self._stream.once_record(once.context), facts)
 
     def _dead_letter(self, delivery: Delivery, error: BaseException, attempts: int) -> Write:
         fields = dead_letter(
@@ -145,6 +172,8 @@ class Settlement:
         flight.space.ring()
         if committed.held:
             self._hold(batch, committed)
+        if committed.spoilt or committed.repeated:
+            batch = self._give_other_outcomes(batch, committed)
         if any(type(outcome) is Retried for _, outcome in batch):
             flight.retried.ring()
         self._reports.committed(batch, committed)
@@ -168,19 +197,31 @@ class Settlement:
     async def _one_by_one(self, endings: list[Ending], fault: ServerFault) -> Committed:
         """The server does not take the batch: find the one that is to blame, and hold it back."""
         if len(endings) == 1:
-            return Committed(0, [], [(endings[0].delivery, str(fault))], [])
-        total = Committed(0, [], [], [])
+            return Committed(held=[(endings[0].delivery, str(fault))])
+        total = Committed()
         for ending in endings:
             try:
                 part = await self._commit([ending])
             except BaseException:
                 self._cut_off = True  # those before it are committed
                 raise
-            total.count += part.count
-            total.refused += part.refused
-            total.held += part.held
-            total.unwritten += part.unwritten
+            total += part
         return total
+
+    def _give_other_outcomes(self, batch: list[tuple[Run, Outcome]], committed: Committed) -> list[tuple[Run, Outcome]]:
+        """What the server did not take as it is gets the outcome that follows from it. Returns the rest of the batch."""
+        spoilt = {id(delivery): why for delivery, why in committed.spoilt}
+        repeated = {id(delivery): answer for delivery, answer in committed.repeated}
+        rest = []
+        for item in batch:
+            run, which = item[0], id(item[0].delivery)
+            if which in spoilt:
+                self._flight.finish(run, self._execution.fail(run, EffectRefused(spoilt[which])))
+            elif which in repeated:
+                self._flight.finish(run, self._execution.repeat(run, repeated[which]))
+            else:
+                rest.append(item)
+        return rest
 
     # ── what cannot be written now ──
     def _hold(self, batch: list[tuple[Run, Outcome]], committed: Committed) -> None:
@@ -194,16 +235,12 @@ class Settlement:
         self._flight.held = []
 
 
-def _by_order(ending: Ending) -> int:
-    return ending.delivery.order
+_by_order = attrgetter("delivery.order")
 
 
 def _post(post: Post) -> Write:
     return Write(POST, post.stream, (DATA, post.data, VERSION, WIRE_VERSION))
 
 
-def _size(ending: Ending) -> int:
-    size = len(ending.reply.value) if ending.reply is not None else 0
-    for write in ending.writes:
-        size += sum(len(part) for part in write.arguments if isinstance(part, bytes | str))
-    return size
+def _size(writes: tuple[Write, ...]) -> int:
+    return sum(len(part) for write in writes for part in write.arguments if isinstance(part, bytes | str))

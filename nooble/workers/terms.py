@@ -45,5 +45,6 @@ class NearestTerms:
                 retry=route.retry or self._default.retry,
                 own_retry=route.retry,
                 timeout=self._default.timeout if route.timeout is None else route.timeout,
+                once_for=route.once_for,
             )
         return terms

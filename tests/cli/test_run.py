@@ -125,6 +125,25 @@ def test_a_server_that_refuses_is_told_and_ends_it(pedidos: Terminal, launch: La
     assert "wr0ng" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("denied", "mend"), [("-xreadgroup", "ACL SETUSER"), ("off", "redis://user:password@host")], ids=["command", "user"]
+)
+def test_a_server_that_begins_to_refuse_ends_it_with_the_reason_and_the_mend(
+    pedidos: Terminal, launch: Launch, denied: str, mend: str
+) -> None:
+    server = launch()
+    server.client.execute_command("ACL", "SETUSER", "worker", "on", ">s3cret", "~*", "&*", "+@all")
+    with pedidos.start("run", "pedidos", REDIS_URL=server.url.replace("//", "//worker:s3cret@")) as run:
+        run.until("worker_started")
+        server.client.execute_command("ACL", "SETUSER", "worker", denied)
+        server.client.execute_command("CLIENT", "KILL", "USER", "worker")
+        assert run.ended() == 1
+    assert run.lines[-1].startswith("Error: the server refuses: ")
+    assert mend in run.lines[-1]
+    assert "Traceback" not in run.said
+    assert "s3cret" not in run.said
+
+
 # ── services ──
 
 SECOND = """

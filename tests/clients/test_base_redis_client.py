@@ -328,9 +328,9 @@ async def test_a_late_answer_is_dropped_and_disturbs_nobody(
 
 
 async def _late(client: BaseRedisClient) -> bool:
-    if not client._inbox.late:
+    if not client._exchange._inbox.late:
         await client.call("orders.echo")
-    return client._inbox.late == 1
+    return client._exchange._inbox.late == 1
 
 
 async def test_a_cancelled_caller_takes_nobody_elses_answer_along(
@@ -382,7 +382,7 @@ async def test_a_queue_that_cannot_be_read_is_told_to_the_caller(
     client: BaseRedisClient, redis: redis_asyncio.Redis
 ) -> None:
     client._here()
-    await redis.set(client._inbox.queue, "a stranger's")
+    await redis.set(client._exchange._inbox.queue, "a stranger's")
     with pytest.raises(ServerRefused, match="answers cannot be read"):
         await client.call("orders.x", timeout=5)
 
@@ -539,8 +539,7 @@ def test_one_client_serves_one_event_loop_after_the_other(server: Server) -> Non
             if close:
                 await client.close()
             else:
-                await client._inbox.close()
-                await client._link.close()
+                await client._exchange.close()
             return answer.data
 
     for close in (True, False, False, True):

@@ -23,6 +23,7 @@ NEVER_RETRIED = {
     "CrashLoop",
     "DataLost",
     "DeclarationError",
+    "EffectRefused",
     "EmbeddedServerFault",
     "ForbiddenCallback",
     "InvalidActionError",

@@ -1,16 +1,19 @@
-"""What a server says of itself is read as far as it tells, and nothing is made by looking."""
+"""What a server says of itself is read as far as it tells, what can be lost by it is judged, and nothing is made by
+looking."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from nooble.config import CommonAppSettings
 from nooble.errors import ServerRefused
-from nooble.operations.server import read_server
+from nooble.operations.server import ServerFacts, read_facts, read_server, risks_of
 from nooble.operations.standing import read_standing
+from nooble.wire.connection import Endpoint, Link
 from tests.support.servers import Server
 
 Launch = Callable[..., Server]
@@ -46,6 +49,72 @@ async def test_a_server_that_hides_its_settings_gets_the_benefit_of_the_doubt(la
     async with Redis.from_url(server.url, username="guest", password="x") as redis:
         facts = await read_server(redis)
     assert (facts.snapshots, facts.keeps_data, facts.eviction) == (None, True, "noeviction")
+
+
+# ── what can be lost ──
+
+
+def facts(**values: Any) -> ServerFacts:
+    """A server by which nothing is lost, but for *values*."""
+    sound: dict[str, Any] = {"append_only": True, "snapshots": "", "fsync": "everysec", "eviction": "noeviction"}
+    rest: dict[str, Any] = {"kind": "valkey", "version": "9", "compatible": "7.2", "memory_limit": 0, "role": "master"}
+    return ServerFacts(**(sound | rest | values))
+
+
+@pytest.mark.parametrize(
+    ("values", "what", "lost", "mend", "grave"),
+    [
+        ({"append_only": False}, "persistence", "a restart loses every action", "appendonly yes", True),
+        ({"append_only": False, "snapshots": "60 1"}, "persistence", "after the last", "appendonly yes", False),
+        ({"fsync": "no"}, "fsync", "a power cut loses", "appendfsync everysec", False),
+        ({"eviction": "allkeys-lru", "memory_limit": 10**8}, "eviction", "it deletes keys", "noeviction", True),
+        ({"eviction": "allkeys-lru"}, "eviction", "for when a maxmemory is set", "noeviction", False),
+        ({"role": "slave"}, "role", "nothing can be written", "name its primary", True),
+    ],
+)
+def test_a_setting_that_loses_actions_is_told_with_what_is_lost_and_the_mend(
+    values: dict[str, Any], what: str, lost: str, mend: str, grave: bool
+) -> None:
+    (risk,) = risks_of(facts(**values))
+    assert (risk.what, risk.grave) == (what, grave)
+    assert lost in risk.found
+    assert mend in risk.mend
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"fsync": "always", "memory_limit": 10**8},
+        {"append_only": False, "snapshots": None, "fsync": None, "eviction": None},
+        {"append_only": True, "snapshots": None, "fsync": None, "eviction": None},
+        {"append_only": False, "snapshots": None, "fsync": "no"},
+    ],
+    ids=["sound", "sounder", "silent", "says little", "fsync without a file"],
+)
+def test_a_sound_server_and_one_that_does_not_say_are_no_risk(values: dict[str, Any]) -> None:
+    assert risks_of(facts(**values)) == []
+
+
+@pytest.mark.every_server
+async def test_all_is_read_in_one_round_trip(launch: Launch) -> None:
+    server = launch(appendonly="yes", appendfsync="no")
+    async with Redis.from_url(server.url) as redis:
+        link = Link(Endpoint(redis))
+        read = await read_facts(link)
+        await link.close()
+    assert (read.append_only, read.fsync, link.opened) == (True, "no", 1)
+
+
+async def test_a_server_that_says_nothing_of_itself_is_told_apart(launch: Launch) -> None:
+    server = launch()
+    server.client.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all", "-info")
+    async with Redis.from_url(server.url, username="guest", password="x") as redis:
+        with pytest.raises(ServerRefused, match="ACL SETUSER"):
+            await read_server(redis)
+
+
+# ── streams ──
 
 
 async def test_looking_at_a_stream_makes_none(redis: Redis, settings: Settings) -> None:

@@ -1,10 +1,11 @@
-"""A bad link on demand: a TCP proxy in front of a server, on loopback, whose connections can be delayed, silenced, cut off
-in the middle of a reply and reset."""
+"""A bad link on demand: a TCP proxy in front of a server, on loopback, whose connections can be delayed, narrowed, silenced,
+cut off in the middle of a reply and reset."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 from typing import Self
@@ -17,6 +18,8 @@ class Proxy:
 
     Attributes:
         delay: seconds by which every piece is late, in both directions.
+        jitter: most seconds by which a piece is later still, another each time.
+        bandwidth: bytes a second that each direction of a connection carries; 0 sets no bound.
         deaf: what clients send is lost.
         mute: what the server replies is lost. A connection that has lost something stays open and silent until `reset`.
         accepted: connections that clients have opened so far.
@@ -28,7 +31,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut: tuple[bytes, int] | None = None
-        self.delay = 0.0
+        self.delay = self.jitter = self.bandwidth = 0.0
         self.deaf = self.mute = False
         self.accepted = self.faults = 0
 
@@ -44,6 +47,10 @@ class Proxy:
     def cut(self, length: int, request: bytes = b"") -> None:
         """As `swallow`, but the first *length* bytes of the reply do arrive."""
         self._cut = (request, length)
+
+    def _late_by(self, size: int) -> float:
+        """Seconds that a piece of *size* bytes takes."""
+        return self.delay + random.uniform(0, self.jitter) + (size / self.bandwidth if self.bandwidth else 0)
 
     def reset(self) -> None:
         """Every connection that stands breaks."""
@@ -88,7 +95,7 @@ class Proxy:
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event) -> None:
         lost = False
         while data := await reader.read(65_536):
-            await asyncio.sleep(self.delay)
+            await asyncio.sleep(self._late_by(len(data)))
             if self._cut is not None and self._cut[0] in data:
                 marked.set()
             lost = lost or self.deaf
@@ -99,7 +106,7 @@ class Proxy:
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event) -> None:
         lost = False
         while data := await reader.read(65_536):
-            await asyncio.sleep(self.delay)
+            await asyncio.sleep(self._late_by(len(data)))
             if self._cut is not None and marked.is_set():
                 (_, length), self._cut = self._cut, None
                 self.faults += 1

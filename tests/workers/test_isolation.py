@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from nooble.workers.isolation import isolated
+from nooble.workers.isolation import begin
 
 pytestmark = pytest.mark.every_loop
 colour: ContextVar[str] = ContextVar("colour", default="none")
+
+
+async def isolated(work: Awaitable[Any]) -> Any:
+    """What *work* comes to, as an executor runs it."""
+    begun = begin(work)
+    return begun.result if begun.ended else await begun.rest()
 
 
 async def test_what_work_returns_is_returned() -> None:

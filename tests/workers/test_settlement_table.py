@@ -14,7 +14,10 @@ from nooble.wire.connection import Endpoint
 from nooble.wire.delivery import Delivery, read_fields
 from nooble.wire.keys import QueueManager
 from nooble.wire.redis_stream import OWN, POST, RETRY, ActionStream
+from nooble.workers.clock import ServerClock
+from nooble.workers.execution import Execution
 from nooble.workers.in_flight import InFlight
+from nooble.workers.judgement import NO_TERMS
 from nooble.workers.outage import Patience
 from nooble.workers.reports import Reports
 from nooble.workers.settlement import Settlement
@@ -24,6 +27,20 @@ KEYS = QueueManager("nooble4", "test")
 REPLY = Reply("queue", b"answer")
 ERROR = OSError("no")
 DELIVERY = Delivery(b"7-0", b'{"action_type": "demo.thing.do"}', 2, 0, {b"first_id": b"5-0", b"v": b"1"})
+
+
+def an_execution() -> Execution:
+    """One that runs nothing."""
+    return Execution(
+        service_name="demo",
+        keys=KEYS,
+        handle=lambda action: pytest.fail("nothing is run here"),
+        terms_of=lambda action_type: NO_TERMS,
+        reach=None,
+        clock=ServerClock(),
+        max_deliveries=3,
+        max_payload_bytes=100,
+    )
 
 
 @pytest.fixture
@@ -38,6 +55,7 @@ async def settlement() -> Settlement:
         stream=stream,
         flight=InFlight(),
         patience=Patience(teller, restore),
+        execution=an_execution(),
         reports=Reports(teller),
         max_payload_bytes=100,
     )

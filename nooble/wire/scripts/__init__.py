@@ -48,6 +48,14 @@ class Script:
         link.bare_scripts = True
         return await self.run(link, *args, timeout=timeout)
 
+    def by_digest(self, *args: Any) -> tuple[Any, ...]:
+        """The command that runs it, if the server knows it."""
+        return (b"EVALSHA", self.digest, self.keys, *args)
+
+    def by_text(self, *args: Any) -> tuple[Any, ...]:
+        """The command that runs it on any server."""
+        return (b"EVAL", self.text, self.keys, *args)
+
     def __repr__(self) -> str:
         return f"<Script {self.name} {self.digest[:8]}>"
 
@@ -63,3 +71,5 @@ ABANDONED = Script("abandoned", keys=1)
 CLAIM = Script("claim", keys=2)
 MOVE_RETRIES = Script("move_retries", keys=2)
 FORGET = Script("forget", keys=1)
+ENQUEUE = Script("enqueue", keys=1)
+RESTAMP = Script("restamp", keys=1)

@@ -6,11 +6,13 @@
 -- An entry that was deleted while pending is recorded in the dead letters: its data are lost, the fact is not.
 --
 -- KEYS[1] stream, KEYS[2] dead-letter stream
--- ARGV    group, consumer, pattern of our consumers' names, ms without renewal, how many
+-- ARGV    group, consumer, pattern of our consumers' names, ms without renewal, how many, ms of the server's clock beyond
+--         which it must have jumped, so that nothing is taken (0: no bound)
 -- Reply   { {id, delivery count, fields} ..., } and { ids whose entry was gone }
 local stream, dead_letters, group, me, pattern = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
-local idle, room = ARGV[4], tonumber(ARGV[5])
-local taken, gone = {}, {}
+local idle, room, latest = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local taken, gone, time = {}, {}, redis.call('TIME')
+if latest > 0 and time[1] * 1000 + math.floor(time[2] / 1000) > latest then return { taken, gone } end
 for _, facts in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
   local about = {}
   for i = 1, #facts, 2 do about[facts[i]] = facts[i + 1] end

@@ -3,22 +3,25 @@
 --
 -- The fence is one XPENDING over the ids that the batch spans: it gives the owner and the delivery count. Nothing is written
 -- for a delivery whose owner or count is another one by now. XACK and XDEL come last, because Lua has no rollback; for the
--- same reason nothing after the first write may raise an error.
+-- same reason all writes of a delivery are checked before its first is made, and nothing after that may raise an error.
 --
--- Two kinds of writes. Essential ones (retry, dead letter, release, action sent on) have their keys checked before anything
--- of their delivery is written: if a key of the own service is unusable, the delivery stays pending and is reported; an
--- action that cannot be sent on is kept in the dead letters. Answers are best effort: one that cannot be written is
--- reported and does not hold the delivery back.
+-- Two kinds of writes. Essential ones are made, or the delivery does not end: if a key of the own service is unusable, it
+-- stays pending and is reported as held; an action that cannot be sent on is kept in the dead letters; an effect that does
+-- not fit what its key holds spoils the delivery, of which then nothing is written; what another run of the same idempotency
+-- key has already brought to its end is repeated, of which nothing is written either. Answers and the records of idempotency
+-- keys are best effort: one that cannot be written is reported and does not hold the delivery back.
 --
 -- KEYS[1] stream
 -- ARGV    group, consumer, rows to ask for, n, first id, last id, ms that answers live, dead-letter stream,
 --         then n times:        id, delivery count, queue or '', answer
---         then for each write: message (1..n), kind, key, number of arguments, arguments
---           own   field, value, ...     XADD to a stream of the own service
---           post  field, value, ...     XADD to the stream of a service
---           retry ms, member            ZADD, due in so many ms
--- Reply   { committed, {message, 'taken' | 'gone', ...}, {message, error, ...} not acknowledged,
---           {message or 0, key, error, ...} not written }
+--         then for each write, those of one delivery together: message (1..n), kind, key, number of arguments, arguments
+--           own    field, value, ...               XADD to a stream of the own service
+--           post   field, value, ...               XADD to the stream of a service
+--           retry  ms, member                      ZADD, due in so many ms
+--           effect command, key, argument, ...     a write of the handler's own
+--           once   first id, ms, answer, '1' or '' the record of an idempotency key: whether it ended well
+-- Reply   { committed, {message, 'taken' | 'gone', ...}, {message, error, ...} held,
+--           {message or 0, key, error, ...} not written, {message, error, ...} spoilt, {message, answer, ...} repeated }
 local stream, group, me = KEYS[1], ARGV[1], ARGV[2]
 local limit, n, ttl, dead_letters = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[7], ARGV[8]
 local call, try, may = redis.call, redis.pcall, redis.acl_check_cmd
@@ -33,14 +36,14 @@ if may and not (may('XACK', stream, group, '0') and may('XDEL', stream, '0')) th
   return redis.error_reply('NOPERM no permission to acknowledge and delete in ' .. stream)
 end
 
-local refused, held, unwritten = {}, {}, {}
+local refused, held, unwritten, spoilt, repeated = {}, {}, {}, {}, {}
 local function add(list, a, b, c)
   local at = #list
   list[at + 1], list[at + 2], list[at + 3] = a, b, c
 end
 
 -- whose deliveries are they
-local mine = {}
+local mine, taken = {}, {}
 for i = 1, n do
   local a = FIRST + 4 * (i - 1)
   local id = ARGV[a]
@@ -49,24 +52,30 @@ for i = 1, n do
     local row = call('XPENDING', stream, group, id, id, 1, me)[1]
     count = row and row[4]
   end
-  if count and count == tonumber(ARGV[a + 1]) then
-    mine[i] = true
+  if taken[id] then -- given twice to the same consumer, after the group was made anew: the first end is its end
+    add(refused, i, 'gone')
+  elseif count and count == tonumber(ARGV[a + 1]) then
+    mine[i], taken[id] = true, true
   else
     add(refused, i, call('XPENDING', stream, group, id, id, 1)[1] and 'taken' or 'gone')
   end
 end
 
 -- can a key be written; who may write a key of others may not always look at its type
-local WANTED = { own = 'stream', post = 'stream', retry = 'zset' }
+local function error_of(reply) return type(reply) == 'table' and reply.err end
+local function type_of(key) return try('TYPE', key).ok or 'none' end
+local WANTED = { own = 'stream', post = 'stream', retry = 'zset', once = 'hash' }
 local faults, now = {}, nil
 local function fault_of(kind, key)
   if faults[key] == nil then
-    local found, fault = try('TYPE', key).ok or 'none', false
+    local found, fault = type_of(key), false
     if found ~= 'none' and found ~= WANTED[kind] then
       fault = 'WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. WANTED[kind]
     elseif may then
       local allowed
-      if kind == 'retry' then allowed = may('ZADD', key, '0', '') else allowed = may('XADD', key, '*', '', '') end
+      if kind == 'retry' then allowed = may('ZADD', key, '0', '')
+      elseif kind == 'once' then allowed = may('HSET', key, '', '')
+      else allowed = may('XADD', key, '*', '', '') end
       if not allowed then fault = 'NOPERM no permission to write ' .. key end
     end
     faults[key] = fault
@@ -74,38 +83,75 @@ local function fault_of(kind, key)
   return faults[key]
 end
 
-local w = writes
-while w <= size do
-  local i, kind, key = tonumber(ARGV[w]), ARGV[w + 1], ARGV[w + 2]
-  if mine[i] then
-    local fault = fault_of(kind, key)
-    if fault and kind == 'post' then fault = fault_of('own', dead_letters) end
-    if fault then
-      mine[i] = false
-      add(held, i, fault)
-    elseif kind == 'retry' and not now then
-      local time = call('TIME')
-      now = time[1] * 1000 + math.floor(time[2] / 1000)
-    end
+-- an effect has to fit what its key holds now, or will hold after the effects before it
+local HOLDS = {
+  SET = 'string', INCRBY = 'string', HSET = 'hash', HDEL = 'hash', HINCRBY = 'hash', SADD = 'set', SREM = 'set',
+  ZADD = 'zset', ZREM = 'zset', RPUSH = 'list', LPUSH = 'list', DEL = 'none', PEXPIRE = 'any',
+}
+local OVERWRITES = { SET = true, DEL = true, PEXPIRE = true }
+local LARGEST = 2 ^ 62
+local function effect_fault(key, first, last, holds)
+  local command = ARGV[first]
+  local found, wanted = holds[key] or type_of(key), HOLDS[command]
+  if not OVERWRITES[command] and found ~= 'none' and found ~= wanted then
+    return 'WRONGTYPE ' .. key .. ' holds a ' .. found .. ', and ' .. command .. ' is for a ' .. wanted
   end
-  w = w + 4 + ARGV[w + 3]
+  if may and not may(unpack(ARGV, first, last)) then return 'NOPERM no permission for ' .. command .. ' ' .. key end
+  if (command == 'INCRBY' or command == 'HINCRBY') and found ~= 'none' then
+    local value
+    if command == 'INCRBY' then value = try('GET', key) else value = try('HGET', key, ARGV[first + 2]) end
+    local number = tonumber(value or '0')
+    if not number or not string.find(value or '0', '^%-?%d+$') then return 'ERR ' .. key .. ' holds no whole number' end
+    if math.abs(number) + math.abs(ARGV[last]) >= LARGEST then return 'ERR ' .. key .. ' would hold too large a number' end
+  end
+  if wanted ~= 'any' then holds[key] = wanted end
+  return false
 end
 
--- essential writes; a stream that has used up its ids is only found out by writing, then what was sent on is taken back
-local function error_of(reply) return type(reply) == 'table' and reply.err end
+-- may the writes of one delivery be made: the name of the list that it belongs to otherwise, and why
+local function obstacle(from, beyond)
+  local w, holds = from, {}
+  while w < beyond do
+    local kind, key, first = ARGV[w + 1], ARGV[w + 2], w + 4
+    local last = w + 3 + ARGV[w + 3]
+    if kind == 'effect' then
+      local fault = effect_fault(key, first, last, holds)
+      if fault then return spoilt, fault end
+    else
+      local fault = fault_of(kind, key)
+      if fault and kind == 'post' then fault = fault_of('own', dead_letters) end
+      if fault and kind ~= 'once' then return held, fault end
+      if kind == 'once' then
+        local known = not fault and try('HMGET', key, 'entry', 'ok', 'answer')
+        if known and known[2] and known[1] ~= ARGV[first] then return repeated, known[3] or '' end
+      elseif kind == 'retry' and not now then
+        local time = call('TIME')
+        now = time[1] * 1000 + math.floor(time[2] / 1000)
+      end
+    end
+    w = last + 1
+  end
+end
+
 local function put(kind, key, first, last)
   if kind == 'retry' then return try('ZADD', key, now + ARGV[first], ARGV[first + 1]) end
+  if kind == 'effect' then return try(unpack(ARGV, first, last)) end
+  if kind == 'once' then
+    local reply = try('HSET', key, 'entry', ARGV[first], 'answer', ARGV[first + 2])
+    if ARGV[last] == '1' then try('HSET', key, 'ok', '1') end
+    if try('PTTL', key) == -1 then try('PEXPIRE', key, ARGV[first + 1]) end
+    return reply
+  end
   return try('XADD', key, '*', unpack(ARGV, first, last))
 end
 
-local sent, sender
-w = writes
-while w <= size do
-  local i, kind, key = tonumber(ARGV[w]), ARGV[w + 1], ARGV[w + 2]
-  local first, last = w + 4, w + 3 + ARGV[w + 3]
-  if i ~= sender then sent, sender = {}, i end
-  if mine[i] then
-    local fault = kind == 'post' and fault_of(kind, key)
+-- a stream that has used up its ids is only found out by writing, then what was written before is taken back
+local function write(i, from, beyond)
+  local w, sent = from, {}
+  while w < beyond do
+    local kind, key, first = ARGV[w + 1], ARGV[w + 2], w + 4
+    local last = w + 3 + ARGV[w + 3]
+    local fault = (kind == 'post' or kind == 'once') and fault_of(kind, key)
     local id = not fault and put(kind, key, first, last)
     fault = fault or error_of(id)
     if fault and kind == 'post' then
@@ -116,15 +162,34 @@ while w <= size do
         key, fault = dead_letters, false
       end
     end
-    if fault then
-      mine[i] = false
-      add(held, i, fault)
+    if fault and (kind == 'effect' or kind == 'once') then
+      add(unwritten, i, key, fault)
+    elseif fault then
       for s = 1, #sent, 2 do try('XDEL', sent[s], sent[s + 1]) end
-    else
+      return fault
+    elseif kind == 'own' or kind == 'post' then
       add(sent, key, id)
     end
+    w = last + 1
   end
-  w = last + 1
+end
+
+local w = writes
+while w <= size do
+  local i, from = ARGV[w], w
+  while ARGV[w] == i do w = w + 4 + ARGV[w + 3] end
+  i = tonumber(i)
+  if mine[i] then
+    local list, why = obstacle(from, w)
+    if not list then
+      why = write(i, from, w)
+      list = why and held
+    end
+    if list then
+      mine[i] = false
+      add(list, i, why)
+    end
+  end
 end
 
 -- answers, one LPUSH and one lifetime a queue
@@ -155,4 +220,4 @@ if #done > 0 then
   call('XACK', stream, group, unpack(done))
   call('XDEL', stream, unpack(done))
 end
-return { #done, refused, held, unwritten }
+return { #done, refused, held, unwritten, spoilt, repeated }

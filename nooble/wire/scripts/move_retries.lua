@@ -7,7 +7,7 @@
 -- KEYS[1] retry set, KEYS[2] stream
 -- ARGV    how many, ms added to the server's clock (for tests)
 -- Reply   { moved, ms until the next is due or -1, error or '' }
-local retries, stream, MOST = KEYS[1], KEYS[2], 200 -- characters of facts: a stranger's member must not be too much for Lua
+local retries, stream, MOST = KEYS[1], KEYS[2], 700 -- characters of facts: a stranger's member must not be too much for Lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]
 local due = redis.call('ZRANGEBYSCORE', retries, '-inf', now, 'LIMIT', 0, ARGV[1])

@@ -1,0 +1,25 @@
+"""On which kinds of server a test runs that is too long to run on every one each time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.servers import KINDS, find_binary
+
+here_and_slowly_there = pytest.mark.parametrize(
+    "server_kind",
+    [
+        KINDS[0],
+        *(
+            pytest.param(
+                kind,
+                marks=[
+                    pytest.mark.slow,
+                    pytest.mark.skipif(not find_binary(kind), reason=f"this machine has no {kind} server"),
+                ],
+            )
+            for kind in KINDS[1:]
+        ),
+    ],
+)
+"""Runs a test on the first kind of server always, and on the others where there is time for slow rows."""
