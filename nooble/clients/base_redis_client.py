@@ -4,7 +4,6 @@ flight share one queue and one blocking connection."""
 from __future__ import annotations
 
 import asyncio
-import datetime
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.context import DEFAULT_CALL_TIMEOUT, IDEMPOTENCY_KEY, TTL, find_context
 from nooble.models.ids import new_id
 from nooble.models.outcomes import Post
-from nooble.models.payloads import as_payload
+from nooble.models.payloads import as_payload, has_names
 from nooble.models.sending import Durability
 from nooble.wire.codec import CODECS, encode_action
 from nooble.wire.connection import Endpoint
@@ -50,6 +49,8 @@ class BaseRedisClient:
         self.settings = settings
         self.queue_manager = queue_manager_of(settings)
         self._codec = CODECS[settings.codec]
+        self._usual = How(settings.durability)
+        self._origin = {"origin_service": service_name}
         self._endpoint = Endpoint(redis_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exchange: Exchange
@@ -122,7 +123,11 @@ class BaseRedisClient:
         """
         made = self._made(action, data, fields)
         how = self._how(made, idempotency_key, durability, room_timeout)
-        known = await self._here().send([self.post(made, service=service)], how)
+        exchange, post = self._here(), self.post(made, service=service)
+        if (sending := exchange.submit(post, how)) is not None:
+            exchange.check(post, await sending)
+            return made.action_id
+        known = await exchange.send([post], how)
         return made.action_id if known is None else uuid.UUID(known)
 
     async def send_many(
@@ -193,10 +198,13 @@ class BaseRedisClient:
             As `send`, otherwise.
         """
         made = self._made(action, data, fields)
-        made.correlation_id = made.correlation_id or new_id()
-        made.metadata = {**(made.metadata or {}), TTL: int(timeout * 1000)}
         exchange = self._here()
-        made.callback_queue_name, made.callback_action_type = exchange.queue, None
+        made.put(
+            correlation_id=made.correlation_id or new_id(),
+            metadata={**(made.metadata or {}), TTL: int(timeout * 1000)},
+            callback_queue_name=exchange.queue,
+            callback_action_type=None,
+        )
         how = self._how(made, idempotency_key, durability, room_timeout)
         post = self.post(made, service=service)
         self._refuse_self_call(post)
@@ -243,7 +251,7 @@ class BaseRedisClient:
             QueueManagerError: its type is no action type.
         """
         if action.origin_service != self.service_name:
-            action.origin_service = self.service_name
+            action.put(origin_service=self.service_name)
         data = encode_action(action, self._codec)
         limit = self.settings.max_payload_bytes
         if len(data) > limit:
@@ -289,6 +297,8 @@ class BaseRedisClient:
         self, action: DomainAction, idempotency_key: str | None, durability: Durability | None, room_timeout: float
     ) -> How:
         """How *action* is sent; if it has an idempotency key, it carries it from now on."""
+        if durability is None and idempotency_key is None and not room_timeout:
+            return self._usual
         durability = durability or self.settings.durability
         if idempotency_key is None:
             return How(durability, room_timeout)
@@ -306,14 +316,10 @@ class BaseRedisClient:
             if data is not None or fields:
                 raise TypeError("a DomainAction carries its own data and fields; pass those only with an action type")
             return action
-        values = {
-            "action_type": action,
-            "data": as_payload(data),
-            "timestamp": datetime.datetime.now(datetime.UTC),
-            "origin_service": self.service_name,
-            **fields,
-        }
-        return DomainAction(**values)
+        payload = as_payload(data)
+        if not fields and type(action) is str and has_names(payload):
+            return DomainAction.of_known(action, payload, self._origin)
+        return DomainAction(**{"action_type": action, "data": payload, **self._origin, **fields})
 
     def _refuse_self_call(self, post: Post) -> None:
         context = find_context()

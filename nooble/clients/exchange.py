@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from typing import Any
 
 import msgspec
 
 from nooble.config import CommonAppSettings
-from nooble.errors import CallTimeout, ReplyLost
+from nooble.errors import CallTimeout, ReplyLost, ServerFault
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.outcomes import Post
 from nooble.models.sending import Durability
-from nooble.wire.codec import decode_answer, response_of
+from nooble.wire.codec import Answer, decode_answer, response_of
 from nooble.wire.connection import Endpoint
 from nooble.wire.keys import QueueManager
 from nooble.wire.outgoing import Key, Outgoing
@@ -81,24 +82,21 @@ class Exchange:
             CallTimeout: no answer in time; the message says whether anybody serves the stream.
             As `Outgoing.deliver`, otherwise.
         """
-        assert action.correlation_id is not None
-        awaited = self._inbox.expect(action.correlation_id)
+        correlation_id = action.correlation_id
+        assert correlation_id is not None
+        awaited = self._inbox.expect(correlation_id, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                if how.key is None:
-                    try:
-                        await self._outgoing.deliver([post], how.durability, how.room_timeout)
-                    except ReplyLost:
-                        pass  # it may have been sent all the same: the answer will tell
-                elif earlier := await self._earlier_answer(post, how, how.key):
-                    response = response_of(decode_answer(earlier))
-                    response.correlation_id = action.correlation_id
-                    return response
-                return response_of(await awaited)
+            if (sending := self.submit(post, how)) is not None:
+                sending.add_done_callback(lambda sent: self._hear_refusal(post, sent, awaited))
+            elif earlier := await self._send_slowly(post, timeout, how):
+                response = response_of(decode_answer(earlier))
+                response.correlation_id = correlation_id
+                return response
+            return response_of(await awaited)
         except TimeoutError:
             pass
         finally:
-            self._inbox.forget(action.correlation_id)
+            self._inbox.forget(correlation_id)
         service = post.stream.split(":")[2]
         group = self._keys.get_consumer_group(service)
         raise CallTimeout(
@@ -106,6 +104,42 @@ class Exchange:
             + await describe_stream(self._outgoing.link, post.stream, group),
             details={"action_type": action.action_type, "service": service, "timeout": timeout},
         )
+
+    def submit(self, post: Post, how: How) -> asyncio.Future[list[Any]] | None:
+        """Send *post* at once, if nothing more is asked for and nothing stands against it; `None` if `send` has to."""
+        if how.key is not None or how.durability != "server":
+            return None
+        return self._outgoing.submit(post)
+
+    def check(self, post: Post, replies: list[Any]) -> None:
+        """Look at what the server has said of what was submitted.
+
+        Raises:
+            ServerFault: it was not sent.
+        """
+        self._outgoing.check(post, replies)
+
+    def _hear_refusal(self, post: Post, sent: asyncio.Future[list[Any]], awaited: asyncio.Future[Answer]) -> None:
+        """A lost reply says nothing: it may have been sent all the same, and the answer will tell."""
+        if sent.cancelled() or sent.exception() is not None:
+            return
+        try:
+            self.check(post, sent.result())
+        except ServerFault as fault:
+            if not awaited.done():
+                awaited.set_exception(fault)
+                awaited.exception()  # whoever awaits it hears of it; nobody else needs to
+
+    async def _send_slowly(self, post: Post, timeout: float, how: How) -> bytes | None:
+        """Send, waiting for what there is to wait for. Returns the answer, if the key was used before."""
+        async with asyncio.timeout(timeout):
+            if how.key is not None:
+                return await self._earlier_answer(post, how, how.key)
+            try:
+                await self._outgoing.deliver([post], how.durability, how.room_timeout)
+            except ReplyLost:
+                pass  # as above
+            return None
 
     async def _earlier_answer(self, post: Post, how: How, key: Key) -> bytes | None:
         """The answer to the action that has used the key before, awaited; `None` if this one is the first to use it."""

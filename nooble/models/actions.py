@@ -109,6 +109,34 @@ class DomainAction(BaseModel):
         _set_private(action, None)
         return action
 
+    @classmethod
+    def of_known(cls, action_type: str, data: dict[str, Any], fields: dict[str, Any]) -> DomainAction:
+        """A new action of values that are known to fit. Nothing is validated.
+
+        Args:
+            action_type, data: as the attributes.
+            fields: further attributes by name.
+        """
+        action = _blank(cls)
+        values = _NOTHING | fields
+        values["action_id"] = new_id()
+        values["action_type"] = action_type
+        values["timestamp"] = _now(UTC)
+        values["data"] = data
+        values["trace_id"] = values["trace_id"] or new_id()
+        values["metadata"] = values["metadata"] or {}
+        _set(action, "__dict__", values)
+        _set_fields_set(action, _ALL_FIELDS)
+        _set_extra(action, None)
+        _set_private(action, None)
+        return action
+
+    def put(self, **known: Any) -> None:
+        """Set attributes to values that are known to fit. Nothing is validated."""
+        self.__dict__.update(known)
+        if self.__pydantic_fields_set__ is not _ALL_FIELDS:
+            self.__pydantic_fields_set__.update(known)
+
     @property
     def extra(self) -> dict[str, Any]:
         """Fields of other senders that are not declared here, by name; decoded when first asked for."""
@@ -200,6 +228,16 @@ class DomainActionResponse(BaseModel):
     data: dict[str, Any] | None = None
     error: ErrorDetail | None = None
 
+    @classmethod
+    def from_wire(cls, values: dict[str, Any]) -> DomainActionResponse:
+        """An answer of *values* that the wire has decoded and checked: every field by name. Nothing is validated again."""
+        answer = _blank_answer(cls)
+        _set(answer, "__dict__", values)
+        _set_fields_set(answer, set(values))
+        _set_extra(answer, {})
+        _set_private(answer, None)
+        return answer
+
     @model_validator(mode="after")
     def _success_or_error(self) -> Self:
         if self.success and self.error is not None:
@@ -227,7 +265,9 @@ class _Undecoded(dict[str, Any]):
 
 
 _ALL_FIELDS = set(DomainAction.model_fields)
-_blank = DomainAction.__new__
+_NOTHING: dict[str, Any] = dict.fromkeys(DomainAction.model_fields)
+_now = datetime.now
+_blank, _blank_answer = DomainAction.__new__, DomainActionResponse.__new__
 _set = object.__setattr__
 _set_fields_set, _set_extra, _set_private = (
     getattr(BaseModel, f"__pydantic_{slot}__").__set__ for slot in ("fields_set", "extra", "private")

@@ -17,7 +17,7 @@ from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.effects import Effects
 from nooble.models.outcomes import Post
-from nooble.models.payloads import as_payload
+from nooble.models.payloads import as_payload, has_names
 
 DEFAULT_CALL_TIMEOUT = 30.0
 """Seconds that a call waits when nobody says otherwise (the platform's default)."""
@@ -28,6 +28,7 @@ IDEMPOTENCY_KEY = "idempotency_key"
 """Key in `metadata`: names the effect of an action, the same for every repetition of it."""
 
 _INHERITED = ("tenant_id", "session_id", "task_id", "user_id", "agent_id", "trace_id", "correlation_id")
+_UNCORRELATED: dict[str, Any] = {"correlation_id": None}
 
 
 class Reach(Protocol):
@@ -178,7 +179,7 @@ class ActionContext(msgspec.Struct, eq=False):
         reach = self._reachable()
         left = self.time_left
         wait = DEFAULT_CALL_TIMEOUT if timeout is None else timeout
-        action = self._follow_up(action_type, data, metadata, {"correlation_id": None} | fields)
+        action = self._follow_up(action_type, data, metadata, _UNCORRELATED | fields)
         return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
 
     def nested(self, action: DomainAction) -> Self:
@@ -238,8 +239,12 @@ class ActionContext(msgspec.Struct, eq=False):
         left = self.time_left
         if left is not None:
             facts.setdefault(TTL, int(left * 1000))
-        inherited = {name: getattr(self.action, name) for name in _INHERITED}
-        return DomainAction(action_type=action_type, data=as_payload(data), metadata=facts, **(inherited | fields))
+        values = self.action.__dict__
+        inherited = {name: values[name] for name in _INHERITED}
+        payload = as_payload(data)
+        if has_names(payload) and (not fields or fields == _UNCORRELATED):
+            return DomainAction.of_known(action_type, payload, inherited | fields | {"metadata": facts})
+        return DomainAction(action_type=action_type, data=payload, metadata=facts, **(inherited | fields))
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"

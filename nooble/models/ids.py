@@ -7,10 +7,14 @@ import itertools
 import os
 import uuid
 
-_pool: list[uuid.UUID] = []
-_MASK, _VERSION_4 = ~(0xC000 << 48 | 0xF000 << 64) & ((1 << 128) - 1), 0x8000 << 48 | 4 << 76
-_set, _blank, _UUID, _unknown = object.__setattr__, uuid.UUID.__new__, uuid.UUID, uuid.SafeUUID.unknown
+import msgspec
 
+_pool: list[uuid.UUID] = []
+_DRAWN = 256
+_VERSION_4 = bytes(0x40 | byte & 0x0F for byte in range(256))
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
+_HEAD = b"\xdc" + _DRAWN.to_bytes(2, "big")
+_decode = msgspec.msgpack.Decoder(list[uuid.UUID]).decode  # makes them in C, at a tenth of the cost of `uuid.UUID`
 _series: list[tuple[str, itertools.count[int]]] = []
 
 
@@ -24,7 +28,7 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 
 def new_id() -> uuid.UUID:
-    """A new random UUID (version 4), at about a quarter of the cost of `uuid.uuid4()`."""
+    """A new random UUID (version 4), at a fraction of the cost of `uuid.uuid4()`."""
     if not _pool:
         _refill()
     return _pool.pop()
@@ -42,9 +46,12 @@ def new_answer_id() -> str:
 
 
 def _refill() -> None:
-    raw = os.urandom(16 * 256)
-    for i in range(0, len(raw), 16):
-        one = _blank(_UUID)
-        _set(one, "int", int.from_bytes(raw[i : i + 16], "big") & _MASK | _VERSION_4)
-        _set(one, "is_safe", _unknown)
-        _pool.append(one)
+    raw = bytearray(os.urandom(_DRAWN * 16))
+    raw[6::16] = raw[6::16].translate(_VERSION_4)
+    raw[8::16] = raw[8::16].translate(_VARIANT)
+    packed = (
+        bytearray(b"\xc4\x10" + bytes(16)) * _DRAWN
+    )  # as MessagePack writes them: 16 bytes each, after a head of two
+    for place in range(16):
+        packed[place + 2 :: 18] = raw[place::16]
+    _pool.extend(_decode(_HEAD + packed))

@@ -42,6 +42,14 @@ def as_payload(payload: Any) -> dict[str, Any]:
     return built
 
 
+def has_names(payload: dict[Any, Any]) -> bool:
+    """Whether every key of *payload* is text, as an action's are."""
+    for key in payload:  # noqa: SIM110  # a third of the time of all()
+        if type(key) is not str:
+            return False
+    return True
+
+
 def as_result(result: Any) -> Any:
     """*result* of a handler as the mapping that an answer carries; what is no mapping becomes `{"result": …}`."""
     kind = type(result)

@@ -31,9 +31,15 @@ class Slot(msgspec.Struct, eq=False):
 
 
 class Connection(Protocol):
-    """What both kinds of connection do."""
+    """What both kinds of connection do.
+
+    Attributes:
+        closed: why it is closed; `None` while it stands.
+        congested: whether what is submitted would pile up in memory: see `drained`.
+    """
 
     closed: BaseException | None
+    congested: bool
 
     def submit(self, packed: bytes, count: int, timeout: float = COMMAND_TIMEOUT) -> asyncio.Future[list[Any]]:
         """Queue *packed*, which holds *count* commands. What is submitted in one turn of the loop leaves in one write.
@@ -55,6 +61,7 @@ class Connection(Protocol):
 class _Base:
     def __init__(self, link: Any, address: str) -> None:
         self.closed: BaseException | None = None
+        self.congested = False
         self._link = link  # kept: its stream writer closes the socket when it is collected
         self._address = address
         self._loop = asyncio.get_running_loop()
@@ -159,9 +166,11 @@ class DirectConnection(_Base, asyncio.Protocol):
         self._lost(exc or ConnectionError("the server closed the connection"))
 
     def pause_writing(self) -> None:
+        self.congested = True
         self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
+        self.congested = False
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         self._room = None

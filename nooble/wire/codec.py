@@ -54,18 +54,35 @@ class Answer(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class FittingAnswer(Answer, kw_only=True, gc=False):
+    """An `Answer` in which every field is what it should be."""
+
+    success: bool
+    action_id: uuid.UUID
+    timestamp: datetime.datetime
+    correlation_id: uuid.UUID | None = None
+    trace_id: uuid.UUID | None = None
+    task_id: str | None = None
+    tenant_id: str | None = None
+    session_id: str | None = None
+    data: dict[str, Any] | None = None
+    error: None = None
+
+
 class Codec(msgspec.Struct, frozen=True):
     """One way to write messages.
 
     Attributes:
         name: as in the setting `codec`.
         encode: any plain data, envelopes, answers and payload models to bytes.
+        decode_fitting: decodes what most answers are; `decode_answer` decodes what else there is.
     """
 
     name: str
     encode: Callable[[Any], bytes]
     decode_envelope: Callable[[bytes], Envelope]
     decode_answer: Callable[[bytes], Answer]
+    decode_fitting: Callable[[bytes], FittingAnswer]
 
 
 JSON = Codec(
@@ -73,12 +90,14 @@ JSON = Codec(
     msgspec.json.Encoder(enc_hook=plain).encode,
     msgspec.json.Decoder(Envelope).decode,
     msgspec.json.Decoder(Answer).decode,
+    msgspec.json.Decoder(FittingAnswer).decode,
 )
 MSGPACK = Codec(
     "msgpack",
     msgspec.msgpack.Encoder(enc_hook=plain).encode,
     msgspec.msgpack.Decoder(Envelope).decode,
     msgspec.msgpack.Decoder(Answer).decode,
+    msgspec.msgpack.Decoder(FittingAnswer).decode,
 )
 CODECS = {codec.name: codec for codec in (JSON, MSGPACK)}
 
@@ -222,10 +241,14 @@ def decode_answer(data: bytes) -> Answer:
     Raises:
         MalformedAction: it is none.
     """
+    codec = codec_of(data)
     try:
-        return (MSGPACK if data[:1] >= b"\x80" else JSON).decode_answer(data)
-    except Exception as error:
-        raise _malformed(error, "answer") from None
+        return codec.decode_fitting(data)
+    except Exception:  # something does not fit: is it at least readable?
+        try:
+            return codec.decode_answer(data)
+        except Exception as error:
+            raise _malformed(error, "answer") from None
 
 
 def answer_for(action: DomainAction, data: bytes) -> bytes:
@@ -241,6 +264,8 @@ def response_of(answer: Answer) -> DomainActionResponse:
     Raises:
         MalformedAction: it breaks the law of answers, e.g. failure without an error.
     """
+    if type(answer) is FittingAnswer and answer.success:
+        return DomainActionResponse.from_wire(_fields_of(answer))
     try:
         return DomainActionResponse(**{name: value for name, value in _fields_of(answer).items() if value is not None})
     except ValueError as error:

@@ -97,6 +97,12 @@ class Link:
         """Whether a connection stands."""
         return self._connection is not None and self._connection.closed is None
 
+    @property
+    def standing(self) -> Connection | None:
+        """The connection, if one stands."""
+        held = self._connection
+        return held if held is not None and held.closed is None else None
+
     async def connection(self) -> Connection:
         """The standing connection, or a new one. All who wait for a new one wait for the same attempt.
 

@@ -117,6 +117,26 @@ class Outgoing:
             sent += len(values)
         return None
 
+    def submit(self, post: Post) -> asyncio.Future[list[Any]] | None:
+        """Write *post* at once, if a connection stands that has room for it and its stream has no bound.
+
+        Returns:
+            A future for `check`; `None` if `deliver` has to do it.
+        """
+        connection = self.link.standing
+        if connection is None or connection.congested or self._unbounded.get(post.stream, 0.0) <= time.monotonic():
+            return None
+        return connection.submit(_packed_entry(post), 1)
+
+    def check(self, post: Post, replies: list[Any]) -> None:
+        """Look at what the server has said of *post*.
+
+        Raises:
+            ServerFault: it was not written.
+        """
+        if isinstance(replies[0], ERROR_REPLIES):
+            raise fault(replies[0], post.stream)
+
     async def deliver_once(
         self, post: Post, key: Key, durability: Durability = "server", room_timeout: float = 0.0
     ) -> Known | None:

@@ -14,6 +14,7 @@ from nooble.errors import MalformedAction, ReplyLost, ServerFault, ServerRefused
 from nooble.wire.channels import COMMAND_TIMEOUT
 from nooble.wire.codec import Answer, decode_answer
 from nooble.wire.connection import Endpoint, Link, breathe
+from nooble.wire.deadlines import Deadlines
 from nooble.wire.faults import ERROR_REPLIES, fault
 from nooble.wire.outermost import outermost
 
@@ -42,12 +43,17 @@ class Inbox:
         self.unreadable = 0
         self._link = Link(endpoint)
         self._waiting: dict[uuid.UUID | None, asyncio.Future[Answer]] = {}
+        self._deadlines = Deadlines()
         self._reader: asyncio.Task[None] | None = None
         self._handed_over = 0
         self._last: set[uuid.UUID | None] = set()
 
-    def expect(self, correlation_id: uuid.UUID) -> asyncio.Future[Answer]:
+    def expect(self, correlation_id: uuid.UUID, timeout: float | None = None) -> asyncio.Future[Answer]:
         """A future of the answer with *correlation_id*. Whoever gives up waiting calls `forget`.
+
+        Args:
+            correlation_id: of the action that was sent.
+            timeout: seconds after which the future ends with `TimeoutError`; `None` sets no limit.
 
         Raises:
             ValueError: an answer with this id is awaited already; two could not be told apart.
@@ -56,6 +62,8 @@ class Inbox:
             raise ValueError(f"correlation_id {correlation_id} is already awaited; give every call in flight its own")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[correlation_id] = future
+        if timeout is not None:
+            self._deadlines.add(future, timeout)
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read(), name="nooble-answers")
         return future
@@ -72,6 +80,7 @@ class Inbox:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        self._deadlines.close()
         self._give_up(ReplyLost, "the client was closed while an answer was awaited")
         await self._link.close()
 

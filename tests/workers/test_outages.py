@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -314,3 +315,35 @@ async def test_a_link_that_swallows_everything_is_noticed(
         await wait_until(lambda: worker.heard(ServerLost), "it is noticed", timeout=8)
         proxy.mute = False
         assert (await platform.ask("demo.thing.do"))["success"]
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(150)
+async def test_a_minute_without_a_server_heals_by_itself(launch: Launch, settings: Settings) -> None:
+    """Longer than the lease, with calls in flight and work at hand; nobody does anything about it."""
+    server = launch(appendonly="yes", appendfsync="always")
+    client = patient(server)
+    platform = Platform(client)
+
+    async def work(action: DomainAction) -> dict[str, int]:
+        await asyncio.sleep(0.05)
+        return {"n": action.data["n"]}
+
+    workers = [TellingWorker(settings(worker_lease_seconds=2.0), client, Doing(work)) for _ in range(2)]
+    async with running(*workers):
+        queue = platform.queue()
+        for number in range(100):
+            await platform.send("demo.thing.do", {"n": number}, callback_queue_name=queue)
+        await wait_until(lambda: sum(len(worker.service.seen) for worker in workers) > 10, "they are at work")
+        server.kill()
+        await asyncio.sleep(60)
+        server.start()
+        began = time.monotonic()
+        await wait_until(lambda: any(worker.heard(ServerBack) for worker in workers), "one has found it")
+        assert time.monotonic() - began < 2
+        await wait_until(platform.is_done, "all is done", timeout=20)
+        answers = [(await platform.answer(queue))["data"]["n"] for _ in range(100)]
+    assert sorted(answers) == list(range(100))
+    assert await client.llen(queue) == 0
+    assert sum(len(worker.service.seen) for worker in workers) <= 102
+    await client.aclose()
