@@ -105,7 +105,9 @@ class DomainAction(BaseModel):
         action = _blank(cls)
         _set(action, "__dict__", values)
         _set_fields_set(action, _ALL_FIELDS)
-        _set_extra(action, _Undecoded(raw))
+        extra = _Undecoded()
+        extra.raw = raw
+        _set_extra(action, extra)
         _set_private(action, None)
         return action
 
@@ -252,8 +254,7 @@ class _Undecoded(dict[str, Any]):
 
     __slots__ = ("raw",)
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    raw: bytes
 
     def decode(self) -> dict[str, Any]:
         decoder = msgspec.msgpack if self.raw[:1] >= b"\x80" else msgspec.json

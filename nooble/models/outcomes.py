@@ -77,11 +77,13 @@ class Completed(Outcome, frozen=True, gc=False):
         reply: its answer or callback, if one is wanted.
         posts: the actions that it sent through its context, and a callback to an action stream.
         effects: its writes inside Redis.
+        is_plain: whether it is known that there is nothing to write but the reply.
     """
 
     reply: Reply | None = None
     posts: tuple[Post, ...] = ()
     effects: tuple[Effect, ...] = ()
+    is_plain: bool = False
 
 
 class Failed(Outcome, frozen=True):

@@ -191,7 +191,7 @@ def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
             if isinstance(result, DomainActionResponse):
                 return _encode_as_returned(action, result, codec)
             result = as_result(result)
-        return codec.encode(_answer(action, True, result if codec is JSON else _named(result), None))
+        return codec.encode(_answer(action, True, result if codec is JSON else _named(result)))
     except _UNENCODABLE as error:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
@@ -272,7 +272,7 @@ def response_of(answer: Answer) -> DomainActionResponse:
         raise MalformedAction(f"the answer is not a DomainActionResponse: {error}") from error
 
 
-def _answer(action: DomainAction, success: bool, data: Any, error: Any) -> Answer:
+def _answer(action: DomainAction, success: bool, data: Any = None, error: Any = None) -> Answer:
     values = action.__dict__  # a model's own attribute access costs more than all the rest
     return Answer(
         success,

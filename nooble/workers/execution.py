@@ -180,27 +180,27 @@ class Execution:
 
     # ── after the handler ──
     def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
-        context, delivery = run.context, run.delivery
+        context, delivery, reply = run.context, run.delivery, None
         assert context is not None
         posts = () if context.outbox is None else tuple(context.outbox)
         effects = () if context.written is None else tuple(context.written.gathered)
-        queue, codec = action.callback_queue_name, codec_of(delivery.data or b"")
-        reply = None
-        if queue is None or action.callback_action_type is not None:
+        queue, callback_type = action.callback_queue_name, action.callback_action_type
+        if queue is None or callback_type is not None:
             self._refuse_failure(result)
         if queue is not None:
-            if action.callback_action_type is None:
+            codec = codec_of(delivery.data or b"")
+            if callback_type is None:
                 reply = Reply(queue, encode_success(action, result, codec))
             elif result is not None:
                 callback = encode_callback(action, result, self._service_name, codec)
-                if self._keys.accept_callback(queue, action.callback_action_type) == "streams":
+                if self._keys.accept_callback(queue, callback_type) == "streams":
                     posts += (Post(queue, callback),)
                 else:
                     reply = Reply(queue, callback)
         if run.terms.once_for or not delivery.is_fresh:
             once = self._remembered(run, action, result, reply)
             return Completed(reply, posts, effects, once=once)
-        return Completed(reply, posts, effects)
+        return Completed(reply, posts, effects, not posts and not effects)
 
     def _remembered(self, run: Run, action: DomainAction, result: Any, reply: Reply | None) -> Once | None:
         """What is remembered of an action that was done, if its sender or its declaration asks for it."""

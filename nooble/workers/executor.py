@@ -78,7 +78,7 @@ class Executors:
                 outcome = self._cut_short(run, error)
             else:
                 if type(outcome) is Completed:  # also if it was done before a cancellation reached it
-                    if outcome.once is None and not outcome.effects:  # else another outcome may have to be found for it
+                    if outcome.is_plain:  # else another outcome may have to be found for it
                         run.action = run.context = None
                 elif run.cancelled:
                     outcome = self._cut_short(run, outcome.error if isinstance(outcome, Failed) else None)

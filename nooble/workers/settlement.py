@@ -116,6 +116,8 @@ class Settlement:
 
     def ending(self, delivery: Delivery, outcome: Outcome) -> Ending:
         """What is written for *outcome*."""
+        if type(outcome) is Completed and outcome.is_plain:  # most are
+            return Ending(delivery, outcome.reply)
         ending = self._writes[type(outcome)](delivery, outcome)
         if outcome.once is not None:
             ending.writes += (self._record(delivery, outcome.once),)

@@ -329,7 +329,8 @@ async def test_a_minute_without_a_server_heals_by_itself(launch: Launch, setting
         await asyncio.sleep(0.05)
         return {"n": action.data["n"]}
 
-    workers = [TellingWorker(settings(worker_lease_seconds=2.0), client, Doing(work)) for _ in range(2)]
+    patient_about_answers = {"worker_lease_seconds": 2.0, "response_ttl_seconds": 300.0}
+    workers = [TellingWorker(settings(**patient_about_answers), client, Doing(work)) for _ in range(2)]
     async with running(*workers):
         queue = platform.queue()
         for number in range(100):

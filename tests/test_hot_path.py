@@ -1,0 +1,161 @@
+"""The hot path is counted: how many function calls one action takes, from its bytes to the arguments of its commit, and one
+send from its payload to its bytes. Counts do not depend on how busy a machine is, so a bound on them holds anywhere. Whoever
+raises a bound says here what it is for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import msgspec
+import pytest
+import redis.asyncio
+
+from nooble.clients import BaseRedisClient
+from nooble.config import CommonAppSettings
+from nooble.events import Events, Teller
+from nooble.models import DomainAction
+from nooble.routing import action
+from nooble.services import BaseService
+from nooble.wire.connection import Endpoint
+from nooble.wire.delivery import deliveries_of
+from nooble.wire.keys import QueueManager
+from nooble.wire.redis_stream import ActionStream, Ending
+from nooble.workers.clock import ServerClock
+from nooble.workers.execution import Execution
+from nooble.workers.in_flight import InFlight, Run
+from nooble.workers.outage import Patience
+from nooble.workers.reports import Reports
+from nooble.workers.settlement import Settlement
+from nooble.workers.terms import NearestTerms
+from tests.support.platform import envelope
+from tests.support.settings import NOBODY, make_settings
+
+MANY = 200
+BOUNDS = {
+    "answered, by hand": 42,  # taking 5, decoding 10, context and isolation 9, answering 9, ending 8
+    "answered, declared": 53,  # and 11 for routing: look-up, binding, payload, response
+    "fire and forget": 34,
+    "sent": 21,  # ids 4, envelope 6, encoding 4, address 3, limits 2
+}
+"""Most calls, Python's and C's together, for one action."""
+
+KEYS = QueueManager("nooble4", "test")
+
+
+class ByHand:
+    """The standard's way."""
+
+    async def process_action(self, action: DomainAction) -> Any:
+        """Answer."""
+        return {"ok": True}
+
+
+class Declared(BaseService):
+    """The declared way."""
+
+    @action("demo.thing.do")
+    async def do(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Answer."""
+        return {"ok": True}
+
+
+class Counter:
+    calls = 0
+
+
+@contextmanager
+def counting() -> Iterator[Counter]:
+    """Counts the calls of functions inside of the block."""
+    counter = Counter()
+
+    def look(frame: FrameType, event: str, argument: Any) -> None:
+        if event in ("call", "c_call"):
+            counter.calls += 1
+
+    sys.setprofile(look)
+    try:
+        yield counter
+    finally:
+        sys.setprofile(None)
+
+
+def workplace(service: Any, settings: CommonAppSettings) -> tuple[Execution, Settlement, InFlight]:
+    """What makes outcomes and endings, without a server."""
+    flight, teller = InFlight(), Teller(Events(), "demo", "me")
+    execution = Execution(
+        service_name="demo",
+        keys=KEYS,
+        handle=service.process_action,
+        terms_of=NearestTerms(service, settings),
+        reach=None,
+        clock=ServerClock(),
+        max_deliveries=3,
+        max_payload_bytes=1_000_000,
+    )
+    stream = ActionStream(Endpoint(redis.asyncio.Redis.from_url(NOBODY)), KEYS, "demo", "me")
+
+    async def restore() -> None: ...
+
+    settlement = Settlement(
+        stream=stream,
+        flight=flight,
+        patience=Patience(teller, restore),
+        execution=execution,
+        reports=Reports(teller),
+        max_payload_bytes=1_000_000,
+    )
+    return execution, settlement, flight
+
+
+def handled(service: Any, queue: str | None) -> Callable[[], list[Ending]]:
+    """Takes many actions from the reply of the server to their endings."""
+    execution, settlement, flight = workplace(service, make_settings())
+    data = msgspec.json.encode(envelope("demo.thing.do", {"n": 1}, callback_queue_name=queue))
+    rows = [[b"%d-0" % number, [b"data", data, b"v", b"1"]] for number in range(1, MANY + 1)]
+
+    def handle() -> list[Ending]:
+        flight.add(deliveries_of(rows, 0))
+        while flight.ready:
+            run = Run(flight.ready.popleft())
+            try:
+                execution.execute(run).send(None)
+            except StopIteration as ended:
+                flight.finish(run, ended.value)
+        return settlement._next_batch()
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "queue"),
+    [
+        ("answered, by hand", lambda: ByHand(), "nooble4:test:shop:responses:x:1"),
+        ("answered, declared", lambda: Declared(make_settings()), "nooble4:test:shop:responses:x:1"),
+        ("fire and forget", lambda: ByHand(), None),
+    ],
+)
+async def test_an_action_takes_no_more_calls_than_it_is_allowed(name: str, service: Any, queue: str | None) -> None:
+    handle = handled(service(), queue)
+    handle()  # what is remembered is remembered by now
+    with counting() as counter:
+        endings = handle()
+    assert len(endings) == MANY
+    assert all((ending.reply is not None) is (queue is not None) for ending in endings)
+    assert counter.calls / MANY <= BOUNDS[name]
+
+
+async def test_a_send_takes_no_more_calls_than_it_is_allowed() -> None:
+    client = BaseRedisClient("shop", redis.asyncio.Redis.from_url(NOBODY), make_settings("shop"))
+
+    def send() -> None:
+        client.post(client._made("demo.thing.do", {"n": 1}, {}))
+
+    send()
+    with counting() as counter:
+        for _ in range(MANY):
+            send()
+    assert counter.calls / MANY <= BOUNDS["sent"]
