@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from nooble.clients.exchange import Exchange, How
 from nooble.config import CommonAppSettings
@@ -128,7 +128,7 @@ class BaseRedisClient:
             exchange.check(post, await sending)
             return made.action_id
         known = await exchange.send([post], how)
-        return made.action_id if known is None else uuid.UUID(known)
+        return uuid.UUID(known) if known else made.action_id
 
     async def send_many(
         self,
@@ -300,11 +300,18 @@ class BaseRedisClient:
         if durability is None and idempotency_key is None and not room_timeout:
             return self._usual
         durability = durability or self.settings.durability
+        if durability not in get_args(Durability):
+            raise ValueError(f"durability={durability!r} is none of {', '.join(get_args(Durability))}")
         if idempotency_key is None:
             return How(durability, room_timeout)
+        if not isinstance(idempotency_key, str) or not idempotency_key:
+            raise ValueError(
+                f"idempotency_key={idempotency_key!r} is no text: everything that is sent with the same key is one action, "
+                "so give each its own, or None"
+            )
         action.metadata = {**(action.metadata or {}), IDEMPOTENCY_KEY: idempotency_key}
         key = Key(
-            self.queue_manager.get_once_context(action.action_type, idempotency_key),
+            self.queue_manager.get_once_context(action.action_type, idempotency_key, action.tenant_id),
             round(self.settings.idempotency_window_seconds * 1000),
             str(action.action_id),
             str(action.correlation_id or action.action_id),

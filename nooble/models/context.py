@@ -28,6 +28,7 @@ IDEMPOTENCY_KEY = "idempotency_key"
 """Key in `metadata`: names the effect of an action, the same for every repetition of it."""
 
 _INHERITED = ("tenant_id", "session_id", "task_id", "user_id", "agent_id", "trace_id", "correlation_id")
+_FOR_CLIENTS = frozenset({"idempotency_key", "durability", "room_timeout"})
 _UNCORRELATED: dict[str, Any] = {"correlation_id": None}
 
 
@@ -41,7 +42,7 @@ class Reach(Protocol):
         """Send *action* at once."""
 
     async def call(
-        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
+        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None, **how: Any
     ) -> DomainActionResponse:
         """Send *action* and wait for its answer."""
 
@@ -67,6 +68,7 @@ class ActionContext(msgspec.Struct, eq=False):
         outbox: what `send` has gathered for the commit.
         written: the effects that were gathered for the commit; `None` if none were.
         is_open: whether its handler is still at work.
+        part_of: the context of the action that it is a part of, if there is one.
     """
 
     action: DomainAction
@@ -79,6 +81,7 @@ class ActionContext(msgspec.Struct, eq=False):
     outbox: list[Post] | None = None
     written: Effects | None = None
     is_open: bool = True
+    part_of: ActionContext | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -170,6 +173,7 @@ class ActionContext(msgspec.Struct, eq=False):
         Args:
             action_type, data, service, metadata, fields: as for `send`.
             timeout: seconds to wait; never longer than what is left of this action's own deadline.
+            fields: as for `send`, and `idempotency_key`, `durability` and `room_timeout` as for a client.
 
         Raises:
             CallTimeout: no answer in time.
@@ -179,8 +183,9 @@ class ActionContext(msgspec.Struct, eq=False):
         reach = self._reachable()
         left = self.time_left
         wait = DEFAULT_CALL_TIMEOUT if timeout is None else timeout
+        how = {name: fields.pop(name) for name in _FOR_CLIENTS if name in fields}
         action = self._follow_up(action_type, data, metadata, _UNCORRELATED | fields)
-        return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service)
+        return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service, **how)
 
     def nested(self, action: DomainAction) -> Self:
         """A context for *action*, done as a part of this one: what is sent through it joins the same commit.
@@ -192,6 +197,7 @@ class ActionContext(msgspec.Struct, eq=False):
             self.written = Effects(self._require_commit) if self.written is None else self.written
         twin = copy.copy(self)
         twin.action = action
+        twin.part_of = self
         return twin
 
     def close(self) -> None:
@@ -199,6 +205,8 @@ class ActionContext(msgspec.Struct, eq=False):
         self.is_open = False
 
     def _require_open(self) -> None:
+        if self.part_of is not None:
+            self.part_of._require_open()
         if not self.is_open:
             raise ContextClosed(
                 f"the context of {self.action.action_type} was used after its handler had ended; "
@@ -235,6 +243,11 @@ class ActionContext(msgspec.Struct, eq=False):
     def _follow_up(
         self, action_type: str, data: Any, metadata: dict[str, Any] | None, fields: dict[str, Any]
     ) -> DomainAction:
+        for name in _FOR_CLIENTS & fields.keys():
+            raise TypeError(
+                f"{name} is for what is sent at once; what a context sends joins the commit of its action. "
+                "Send it through a client of the service's own, such as service_redis_client"
+            )
         facts = dict(metadata or {})
         left = self.time_left
         if left is not None:

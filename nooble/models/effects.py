@@ -47,14 +47,14 @@ class Effects:
         """
         lifetime: list[Value] = [] if ttl is None else ["PX", _milliseconds(ttl)]
         self._note(key, None, is_set=True)
-        self._take("SET", key, [_value(value), *lifetime])
+        self._take("SET", key, [value, *lifetime])
 
     def hash_set(self, key: str, mapping: Mapping[str, Value]) -> None:
         """Set fields of the hash *key*."""
         pairs: list[Value] = []
         for field, value in mapping.items():
             self._note(key, field, is_set=True)
-            pairs += (field, _value(value))
+            pairs += (field, value)
         self._take("HSET", key, pairs)
 
     def hash_delete(self, key: str, *fields: str) -> None:
@@ -73,11 +73,11 @@ class Effects:
 
     def add_to_set(self, key: str, *members: Value) -> None:
         """Add members to the set *key*."""
-        self._take("SADD", key, [_value(member) for member in members])
+        self._take("SADD", key, [*members])
 
     def remove_from_set(self, key: str, *members: Value) -> None:
         """Remove members from the set *key*."""
-        self._take("SREM", key, [_value(member) for member in members])
+        self._take("SREM", key, [*members])
 
     def add_to_sorted_set(self, key: str, scores: Mapping[str, float]) -> None:
         """Add members with their scores to the sorted set *key*, or give them new ones."""
@@ -85,20 +85,20 @@ class Effects:
         for member, score in scores.items():
             if not math.isfinite(score):
                 raise ValueError(f"effect on {key!r}: the score of {member!r} is {score!r}; give it a finite number")
-            pairs += (_value(score), member)
+            pairs += (float(score), member)
         self._take("ZADD", key, pairs)
 
     def remove_from_sorted_set(self, key: str, *members: Value) -> None:
         """Remove members from the sorted set *key*."""
-        self._take("ZREM", key, [_value(member) for member in members])
+        self._take("ZREM", key, [*members])
 
     def append(self, key: str, *values: Value) -> None:
         """Add values at the end of the list *key*."""
-        self._take("RPUSH", key, [_value(value) for value in values])
+        self._take("RPUSH", key, [*values])
 
     def prepend(self, key: str, *values: Value) -> None:
         """Add values at the beginning of the list *key*; the last one given comes to stand first."""
-        self._take("LPUSH", key, [_value(value) for value in values])
+        self._take("LPUSH", key, [*values])
 
     def delete(self, *keys: str) -> None:
         """Delete *keys*, whatever they hold."""
@@ -110,8 +110,9 @@ class Effects:
         """Give *key* a lifetime, as it is after the effects before this one."""
         self._take("PEXPIRE", key, [_milliseconds(seconds)])
 
-    def _take(self, command: str, key: str, arguments: list[Value]) -> None:
+    def _take(self, command: str, key: str, values: list[Value]) -> None:
         self._check()
+        arguments = [_written(value) for value in values]
         _refuse_own(key)
         if not arguments and command != "DEL":
             return  # nothing to add, nothing to remove
@@ -137,6 +138,7 @@ class Effects:
 def _refuse_own(key: str) -> None:
     if not isinstance(key, str) or not key:
         raise ValueError(f"the key of an effect is text, not {key!r}")
+    key.encode()
     parts = key.split(":", 4)
     if len(parts) == 5 and parts[3] in OWN_KINDS:
         raise ValueError(
@@ -144,10 +146,17 @@ def _refuse_own(key: str) -> None:
         )
 
 
-def _value(value: Value) -> Value:
-    if isinstance(value, bool) or not isinstance(value, str | bytes | int | float):
-        raise ValueError(f"{value!r} cannot be written by an effect: text, bytes and numbers can; encode it first")
-    return repr(value) if isinstance(value, float) else value
+def _written(value: Value) -> str | bytes:
+    """*value* as it is written. Whatever it is a subclass of, and however it shows itself: a commit cannot refuse it."""
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    if isinstance(value, str):
+        return str.encode(value)  # raises a ValueError for what is no Unicode
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise ValueError(f"{value!r} cannot be written by an effect: text, bytes and numbers can; encode it first")
 
 
 def _whole(amount: int) -> int:

@@ -41,7 +41,7 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     """
 
     key: str
-    arguments: tuple[str | bytes | int | float, ...]
+    arguments: tuple[str | bytes, ...]
 
 
 class Once(msgspec.Struct, frozen=True, gc=False):
@@ -51,13 +51,16 @@ class Once(msgspec.Struct, frozen=True, gc=False):
         context: last part of the name of the record.
         window_ms: lifetime of the record in milliseconds, if it is made only now.
         answer: the encoded answer, for whoever sends it again.
-        ended_well: whether the action was done; then every other run of the same key is refused.
+        how: `ok` if the action was done, and every other run of the same key is refused; `void` if it was never run, and
+            the key is free again; empty if it went wrong.
+        action_id: its id, as text.
     """
 
     context: str
     window_ms: int
     answer: bytes
-    ended_well: bool
+    how: str
+    action_id: str
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

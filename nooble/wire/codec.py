@@ -251,11 +251,15 @@ def decode_answer(data: bytes) -> Answer:
             raise _malformed(error, "answer") from None
 
 
-def answer_for(action: DomainAction, data: bytes) -> bytes:
-    """The answer *data*, which was given to another action of the same idempotency key, as the answer to *action*."""
+def answer_for(action: DomainAction, data: bytes, codec: Codec) -> bytes:
+    """The answer *data*, which was given to another action of the same idempotency key, as the answer to *action*.
+
+    Raises:
+        MalformedAction: it is none.
+    """
     answer = decode_answer(data)
     answer.correlation_id = action.correlation_id or action.action_id
-    return codec_of(data).encode(answer)
+    return codec.encode(answer)
 
 
 def response_of(answer: Answer) -> DomainActionResponse:

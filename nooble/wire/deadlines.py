@@ -47,6 +47,7 @@ class Deadlines:
             future = heapq.heappop(due)[2]
             if not future.done():
                 future.set_exception(TimeoutError())
+                future.exception()  # whoever awaits it hears of it; nobody else needs to
         if due:
             self._set(due[0][0])
 

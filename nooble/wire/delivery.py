@@ -13,7 +13,7 @@ WIRE_VERSION = b"1"
 DATA, VERSION, FIRST_ID, ATTEMPT, DELIVERIES = b"data", b"v", b"first_id", b"attempt", b"deliveries"
 ONCE = b"once"
 _KNOWN = frozenset({VERSION, FIRST_ID, ATTEMPT, DELIVERIES, ONCE})
-_ONCE = re.compile(rb"[A-Za-z0-9_.:@-]{1,300}")
+_ONCE = re.compile(rb"[A-Za-z0-9_.:@-]{1,400}")
 _SENT, _SENT_FIELDS = {VERSION: WIRE_VERSION}, [VERSION, WIRE_VERSION]
 _MOST = 1_000_000
 

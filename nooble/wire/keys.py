@@ -87,13 +87,10 @@ class QueueManager:
         """Key of the record of an idempotency key: which action it stands for, and its answer once there is one."""
         return self._key(service_name, "once", context)
 
-    def get_once_context(self, action_type: str, idempotency_key: str) -> str:
-        """Last part of the name of such a record. Text that could not be part of a name is there as its digest."""
-        if not _ONCE.fullmatch(idempotency_key):
-            idempotency_key = (
-                "h:" + hashlib.blake2b(idempotency_key.encode("utf-8", "replace"), digest_size=16).hexdigest()
-            )
-        return f"{action_type}:{idempotency_key}"
+    def get_once_context(self, action_type: str, idempotency_key: str, tenant_id: str | None = None) -> str:
+        """Last part of the name of such a record: keys of one tenant are not those of another."""
+        names = (idempotency_key,) if tenant_id is None else (tenant_id, idempotency_key)
+        return ":".join((action_type, *map(_name_or_digest, names)))
 
     # ── who is meant ──
     def target_service(self, action_type: str) -> str:
@@ -177,6 +174,13 @@ class QueueManager:
 def lua_literal(text: str) -> str:
     """*text* as a Lua pattern that matches just it."""
     return re.sub(r"([^A-Za-z0-9_])", r"%\1", text)
+
+
+def _name_or_digest(text: str) -> str:
+    """*text*, or its digest if it could not be part of a name."""
+    if _ONCE.fullmatch(text):
+        return text
+    return "h-" + hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _part(what: str, text: str) -> str:

@@ -149,13 +149,14 @@ class Outgoing:
             As `deliver`.
         """
         room_until = time.monotonic() + room_timeout
-        until = time.monotonic() + _REPEATS_FOR
+        until = 0.0
         pause, lost = _FIRST_PAUSE, False
         while True:
             try:
                 reply = await self._run_enqueue(post.stream, [post.data], durability, key)
             except ServerUnavailable as error:
                 lost = lost or isinstance(error, ReplyLost)
+                until = until or time.monotonic() + _REPEATS_FOR
                 if time.monotonic() > until:
                     if lost and not isinstance(error, ReplyLost):
                         raise ReplyLost(f"an earlier attempt may have been written: {error}") from error
@@ -163,7 +164,8 @@ class Outgoing:
             else:
                 if reply[0] == b"known":
                     known = Known(reply[1].decode(), reply[2].decode(), reply[3])
-                    return None if known.action_id == key.action_id and not known.answer else known
+                    ours = lost and (known.action_id, known.correlation_id) == (key.action_id, key.correlation_id)
+                    return None if ours and not known.answer else known
                 if reply[1]:
                     return None
                 if time.monotonic() >= room_until:
@@ -271,7 +273,10 @@ class Outgoing:
 
     async def _require(self, durability: Durability) -> None:
         if durability == "fsync" and durability not in self._checked:
-            (found,) = await self._patient.pipeline([(b"COMMAND", b"INFO", b"WAITAOF")])
+            try:
+                (found,) = await self._patient.pipeline([(b"COMMAND", b"INFO", b"WAITAOF")])
+            except ReplyLost as error:  # of a question: nothing was sent
+                raise ServerUnavailable(error.message) from error
             if isinstance(found, list) and not found[0]:
                 raise ConfigurationFault(
                     "durability='fsync' needs the command WAITAOF, which this server does not have; take Redis 7.2 or later "

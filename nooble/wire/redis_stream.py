@@ -30,7 +30,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
             the handler's own), or `ONCE` (the record of an idempotency key).
         key: where.
         arguments: field, value, … for an entry; milliseconds and member for a retry; the whole command for an effect;
-            first id, milliseconds, answer and whether it ended well for a record.
+            first id, milliseconds, answer, how it ended and action id for a record.
     """
 
     kind: bytes

@@ -70,7 +70,9 @@ class Inbox:
 
     def forget(self, correlation_id: uuid.UUID) -> None:
         """Nobody waits for this answer any more; if it comes, it is dropped and counted."""
-        self._waiting.pop(correlation_id, None)
+        future = self._waiting.pop(correlation_id, None)
+        if future is not None:
+            future.cancel()
 
     def __len__(self) -> int:
         return len(self._waiting)

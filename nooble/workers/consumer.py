@@ -160,6 +160,8 @@ class Consumer:
         """Hand back what is not started soon, so that others start it, until cancelled."""
         flight = self._flight
         while True:
+            if not flight.ready:
+                await flight.taken_in.wait()
             before = flight.taken
             await asyncio.sleep(_SOON)
             if len(flight.running) == self._concurrency:  # else what waits, waits to be alone

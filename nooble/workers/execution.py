@@ -13,7 +13,7 @@ import msgspec
 from nooble.errors import ActionExpired, CrashLoop, ForbiddenCallback, MalformedAction, PayloadTooLarge, Reject
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
 from nooble.models.context import TTL, ActionContext, Reach, set_current
-from nooble.models.outcomes import Completed, Once, Outcome, Post, Reply, Retried
+from nooble.models.outcomes import Completed, Effect, Expired, Once, Outcome, Post, Reply, Retried
 from nooble.wire.codec import (
     answer_for,
     codec_of,
@@ -117,14 +117,21 @@ class Execution:
         if delivery.once is None or action is None or isinstance(outcome, Retried):
             return outcome
         answer = encode_failure(action, detail, codec_of(delivery.data or b""))
-        return msgspec.structs.replace(outcome, once=Once(delivery.once, self._once_ms, answer, False))
+        how = "void" if isinstance(outcome, Expired) else ""
+        return msgspec.structs.replace(
+            outcome, once=Once(delivery.once, self._once_ms, answer, how, str(action.action_id))
+        )
 
     def repeat(self, run: Run, answer: bytes) -> Outcome:
         """The outcome of a delivery whose idempotency key another run has brought to its end, with this *answer*."""
         action = run.action
         if action is None or action.callback_queue_name is None or action.callback_action_type is not None:
             return Completed()
-        return Completed(Reply(action.callback_queue_name, answer_for(action, answer)))
+        try:
+            answer = answer_for(action, answer, codec_of(run.delivery.data or b""))
+        except MalformedAction as broken:  # somebody has written into the record
+            return msgspec.structs.replace(self.fail(run, broken), once=None)
+        return Completed(Reply(action.callback_queue_name, answer))
 
     # ── before the handler ──
     def _fit_bytes(self, delivery: Delivery) -> bytes:
@@ -176,14 +183,16 @@ class Execution:
             self._sole_stream,
         )
         set_current(context)  # of the executor; the handler has a copy
-        return begin(self._handle(action))
+        return begin(self._handle, action)
 
     # ── after the handler ──
     def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
         context, delivery, reply = run.context, run.delivery, None
         assert context is not None
-        posts = () if context.outbox is None else tuple(context.outbox)
-        effects = () if context.written is None else tuple(context.written.gathered)
+        posts: tuple[Post, ...] = ()
+        effects: tuple[Effect, ...] = ()
+        if (context.outbox or context.written) and not is_failure(result):
+            posts, effects = tuple(context.outbox or ()), tuple(context.written.gathered if context.written else ())
         queue, callback_type = action.callback_queue_name, action.callback_action_type
         if queue is None or callback_type is not None:
             self._refuse_failure(result)
@@ -205,19 +214,20 @@ class Execution:
     def _remembered(self, run: Run, action: DomainAction, result: Any, reply: Reply | None) -> Once | None:
         """What is remembered of an action that was done, if its sender or its declaration asks for it."""
         context = run.delivery.once
-        if context is None and not run.terms.once_for:
+        if context is None and (is_failure(result) or not run.terms.once_for):
             return None
         if context is None:
             key = run.context.idempotency_key if run.context is not None else str(action.action_id)
-            context = self._keys.get_once_context(action.action_type, key)
+            context = self._keys.get_once_context(action.action_type, key, action.tenant_id)
         is_answer = reply is not None and action.callback_action_type is None
         codec = codec_of(run.delivery.data or b"")
         answer = reply.value if reply is not None and is_answer else encode_success(action, result, codec)
-        return Once(context, round(run.terms.once_for * 1000) or self._once_ms, answer, True)
+        how = "" if is_failure(result) else "ok"
+        return Once(context, round(run.terms.once_for * 1000) or self._once_ms, answer, how, str(action.action_id))
 
     def _refuse_failure(self, result: Any) -> None:
         """A returned answer that says failure, and nobody who waits for it: it is kept like any refusal."""
-        if isinstance(result, DomainActionResponse) and not result.success and result.error is not None:
+        if is_failure(result) and result.error is not None:
             error = result.error
             raise Reject(error.message, error_code=error.error_code, details=error.details)
 
@@ -228,6 +238,11 @@ class Execution:
         except ForbiddenCallback:  # nothing is written there; the dead letter tells
             return None
         return Reply(queue, encode_failure(action, detail, codec_of(delivery.data or b"")))
+
+
+def is_failure(result: Any) -> bool:
+    """Whether a handler has returned an answer that says failure."""
+    return isinstance(result, DomainActionResponse) and not result.success
 
 
 def without_framework(traceback: TracebackType | None) -> TracebackType | None:

@@ -8,6 +8,7 @@ import time
 
 from nooble.errors import ActionTimeout, HandlerCancelled
 from nooble.events import LeaseLost, Started, Teller
+from nooble.models.context import set_current
 from nooble.models.outcomes import Completed, Failed, Outcome, Released
 from nooble.wire.delivery import Delivery
 from nooble.workers.bell import Bell
@@ -107,6 +108,7 @@ class Executors:
         return delivery
 
     def _tell_started(self, delivery: Delivery) -> None:
+        set_current(None)  # which is still that of the action before
         self._teller.tell(Started, entry_id=delivery.entry_id.decode(), attempt=delivery.attempts + 1)
 
     def _cut_short(self, run: Run, error: BaseException | None) -> Outcome | None:

@@ -71,6 +71,7 @@ class InFlight:
         finished: have an outcome that is not written yet.
         committing: their outcome is being written.
         held: their outcome cannot be written now and is tried again.
+        taken_in: rings when something was taken.
         work: rings when there is something to start.
         space: rings when something has ended and no more than `low` lie ready, and when a batch was written.
         settle: rings when there is something to write.
@@ -90,7 +91,7 @@ class InFlight:
         self.finished: list[tuple[Run, Outcome]] = []
         self.committing: list[tuple[Run, Outcome]] = []
         self.held: list[tuple[Run, Outcome]] = []
-        self.work, self.space, self.settle, self.retried = Bell(), Bell(), Bell(), Bell()
+        self.taken_in, self.work, self.space, self.settle, self.retried = (Bell() for _ in range(5))
         self.low = 0
         self.taken = 0
         self.unsure = False
@@ -101,6 +102,8 @@ class InFlight:
         for delivery in deliveries:
             (self.ready if delivery.is_fresh or not is_suspect(delivery) else self.suspects).append(delivery)
         self.work.ring(len(deliveries))
+        if self.taken_in.waiting:
+            self.taken_in.ring()
 
     def drop(self, entry_ids: Container[bytes]) -> None:
         """Forget what has not started and is not ours any more."""

@@ -32,12 +32,13 @@ class Begun(msgspec.Struct, gc=False):
         return _go_on(self.run, self.steps, self.awaited)
 
 
-def begin(work: Awaitable[Any]) -> Begun:
-    """Take the first step of *work*, with context variables of its own: what never waits needs no more than that.
+def begin(function: Callable[..., Awaitable[Any]], *args: Any) -> Begun:
+    """Call *function* and take its first step, with context variables of its own: what never waits needs no more.
 
     `current_task()`, `asyncio.timeout()`, task groups and cancellation see one and the same task throughout.
     """
     run = copy_context().run
+    work = run(function, *args)
     steps: Any = work if type(work) is types.CoroutineType else work.__await__()
     try:
         awaited = run(steps.send, None)

@@ -120,7 +120,7 @@ class Settlement:
             return Ending(delivery, outcome.reply)
         ending = self._writes[type(outcome)](delivery, outcome)
         if outcome.once is not None:
-            ending.writes += (self._record(delivery, outcome.once),)
+            ending.writes = (self._record(delivery, outcome.once), *ending.writes)  # looked at before all others
         return ending
 
     # ── the table ──
@@ -147,7 +147,7 @@ class Settlement:
         return Ending(delivery, None, (Write(OWN, self._stream.stream, delivery.onward()),))
 
     def _record(self, delivery: Delivery, once: Once) -> Write:
-        facts = (delivery.first_id, once.window_ms, once.answer, b"1" if once.ended_well else b"")
+        facts = (delivery.first_id, once.window_ms, once.answer, once.how, once.action_id)
         return Write(ONCE, self._stream.once_record(once.context), facts)
 
     def _dead_letter(self, delivery: Delivery, error: BaseException, attempts: int) -> Write:

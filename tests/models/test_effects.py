@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import math
+import uuid
 from typing import Any
 
 import pytest
@@ -22,8 +24,13 @@ def effects() -> Effects:
 
 
 def commands(effects: Effects) -> list[tuple[Any, ...]]:
-    """The gathered commands."""
-    return [effect.arguments for effect in effects.gathered]
+    """The gathered commands, as text where they are text."""
+    return [
+        tuple(
+            part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else part for part in effect.arguments
+        )
+        for effect in effects.gathered
+    ]
 
 
 def test_each_effect_is_a_command(effects: Effects) -> None:
@@ -42,13 +49,13 @@ def test_each_effect_is_a_command(effects: Effects) -> None:
     effects.delete("h", "i")
     effects.expire("d", 60)
     assert commands(effects) == [
-        ("SET", "a", "text", "PX", 1500),
+        ("SET", "a", "text", "PX", "1500"),
         ("SET", "b", "1.5"),
-        ("HSET", "c", "x", 1, "y", b"\x00"),
+        ("HSET", "c", "x", "1", "y", "\x00"),
         ("HDEL", "c", "z"),
-        ("HINCRBY", "c", "n", -3),
-        ("INCRBY", "d", 1),
-        ("SADD", "e", "one", 2),
+        ("HINCRBY", "c", "n", "-3"),
+        ("INCRBY", "d", "1"),
+        ("SADD", "e", "one", "2"),
         ("SREM", "e", "three"),
         ("ZADD", "f", "0.5", "member"),
         ("ZREM", "f", "other"),
@@ -56,7 +63,7 @@ def test_each_effect_is_a_command(effects: Effects) -> None:
         ("LPUSH", "g", "first"),
         ("DEL", "h"),
         ("DEL", "i"),
-        ("PEXPIRE", "d", 60_000),
+        ("PEXPIRE", "d", "60000"),
     ]
 
 
@@ -101,12 +108,30 @@ def test_every_kind_of_key_that_stays_is_among_those() -> None:
         lambda effects: effects.hash_increment("a", "f", 2**60),
         lambda effects: effects.add_to_sorted_set("a", {"x": math.nan}),
         lambda effects: effects.append("a", object()),
+        lambda effects: effects.append("a", "\ud800"),
+        lambda effects: effects.set("\ud800", 1),
+        lambda effects: effects.hash_set("a", {uuid.uuid4(): 1}),
+        lambda effects: effects.add_to_sorted_set("a", {uuid.uuid4(): 1.0}),
     ],
 )
 def test_what_cannot_be_written_is_refused_where_it_is_asked_for(effects: Effects, ask: Any) -> None:
     with pytest.raises(ValueError):  # each has its own words
         ask(effects)
     assert len(effects) == 0
+
+
+def test_what_only_looks_like_a_number_is_written_as_the_number_it_is(effects: Effects) -> None:
+    class Loud(float):
+        def __repr__(self) -> str:
+            return "Loud(1.5)"
+
+    class Grade(enum.IntEnum):
+        GOOD = 2
+
+    effects.add_to_sorted_set("a", {"x": Loud(1.5)})
+    effects.increment("b", Grade.GOOD)
+    effects.set("c", Grade.GOOD)
+    assert commands(effects) == [("ZADD", "a", "1.5", "x"), ("INCRBY", "b", "2"), ("SET", "c", "2")]
 
 
 def test_what_was_set_is_not_incremented_in_the_same_action(effects: Effects) -> None:

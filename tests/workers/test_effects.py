@@ -9,7 +9,7 @@ import pytest
 
 from nooble.errors import EffectRefused
 from nooble.events import Buried, Completed
-from nooble.models import DomainAction, current_context
+from nooble.models import DomainAction, DomainActionResponse, ErrorDetail, current_context
 from nooble.models.effects import Effects
 from tests.support.platform import Platform
 from tests.support.waiting import wait_until
@@ -73,6 +73,9 @@ async def test_a_handler_that_fails_has_no_effects(employ: Employ, platform: Pla
     [
         (("SADD", "key", "x"), lambda made: made.increment("key")),
         (("SET", "key", "text"), lambda made: made.increment("key")),
+        (("SET", "key", "007"), lambda made: made.increment("key")),
+        (("SET", "key", "-0"), lambda made: made.increment("key")),
+        (("SET", "key", "1"), lambda made: [made.increment("key", 2**53) for _ in range(600)]),
         (("SET", "key", str(2**62)), lambda made: made.increment("key")),
         (("HSET", "key", "f", "text"), lambda made: made.hash_increment("key", "f")),
         (("SET", "key", "text"), lambda made: made.hash_set("key", {"f": 1})),
@@ -112,6 +115,17 @@ async def test_an_effect_that_does_not_fit_fails_the_action_and_none_is_made(
     assert not await platform.redis.exists("other", "nooble4:test:mail:streams:main")
     assert len(worker.heard(Completed)) == 8
     await platform.redis.delete("key")
+
+
+async def test_an_answer_that_says_failure_has_no_effects(employ: Employ, platform: Platform) -> None:
+    async def work(action: DomainAction) -> DomainActionResponse:
+        effects().increment("number")
+        await current_context().send("mail.letter.write")
+        return DomainActionResponse(success=False, error=ErrorDetail(error_type="Sold", message="sold out"))
+
+    await employ(work)
+    assert (await platform.ask("demo.thing.do"))["error"]["message"] == "sold out"
+    assert not await platform.redis.exists("number", "nooble4:test:mail:streams:main")
 
 
 async def test_a_refused_effect_that_nobody_waits_for_is_a_dead_letter(employ: Employ, platform: Platform) -> None:

@@ -17,7 +17,7 @@ colour: ContextVar[str] = ContextVar("colour", default="none")
 
 async def isolated(work: Awaitable[Any]) -> Any:
     """What *work* comes to, as an executor runs it."""
-    begun = begin(work)
+    begun = begin(lambda: work)
     return begun.result if begun.ended else await begun.rest()
 
 

@@ -19,7 +19,8 @@
 --           post   field, value, ...               XADD to the stream of a service
 --           retry  ms, member                      ZADD, due in so many ms
 --           effect command, key, argument, ...     a write of the handler's own
---           once   first id, ms, answer, '1' or '' the record of an idempotency key: whether it ended well
+--           once   first id, ms, answer,           the record of an idempotency key: 'ok' if it ended well, 'void' if
+--                  'ok' | 'void' | '', action id   it was never run
 -- Reply   { committed, {message, 'taken' | 'gone', ...}, {message, error, ...} held,
 --           {message or 0, key, error, ...} not written, {message, error, ...} spoilt, {message, answer, ...} repeated }
 local stream, group, me = KEYS[1], ARGV[1], ARGV[2]
@@ -90,19 +91,27 @@ local HOLDS = {
 }
 local OVERWRITES = { SET = true, DEL = true, PEXPIRE = true }
 local LARGEST = 2 ^ 62
-local function effect_fault(key, first, last, holds)
+local function effect_fault(key, first, last, holds, sums)
   local command = ARGV[first]
-  local found, wanted = holds[key] or type_of(key), HOLDS[command]
+  local kind = holds[key] and { ok = holds[key] } or try('TYPE', key)
+  if error_of(kind) then return 'NOPERM no permission to look at ' .. key .. ': ' .. error_of(kind) end
+  local found, wanted = kind.ok, HOLDS[command]
   if not OVERWRITES[command] and found ~= 'none' and found ~= wanted then
     return 'WRONGTYPE ' .. key .. ' holds a ' .. found .. ', and ' .. command .. ' is for a ' .. wanted
   end
   if may and not may(unpack(ARGV, first, last)) then return 'NOPERM no permission for ' .. command .. ' ' .. key end
-  if (command == 'INCRBY' or command == 'HINCRBY') and found ~= 'none' then
-    local value
-    if command == 'INCRBY' then value = try('GET', key) else value = try('HGET', key, ARGV[first + 2]) end
-    local number = tonumber(value or '0')
-    if not number or not string.find(value or '0', '^%-?%d+$') then return 'ERR ' .. key .. ' holds no whole number' end
-    if math.abs(number) + math.abs(ARGV[last]) >= LARGEST then return 'ERR ' .. key .. ' would hold too large a number' end
+  if command == 'INCRBY' or command == 'HINCRBY' then
+    local field = command == 'HINCRBY' and ARGV[first + 2]
+    local place = field and key .. '\n' .. field or key
+    local sum = sums[place]
+    if not sum then
+      local value = found ~= 'none' and (field and try('HGET', key, field) or not field and try('GET', key)) or '0'
+      if error_of(value) then return error_of(value) end
+      if value ~= '0' and not string.find(value, '^%-?[1-9]%d*$') then return 'ERR ' .. key .. ' holds no whole number' end
+      sum = math.abs(value)
+    end
+    sums[place] = sum + math.abs(ARGV[last])
+    if sums[place] >= LARGEST then return 'ERR ' .. key .. ' would hold too large a number' end
   end
   if wanted ~= 'any' then holds[key] = wanted end
   return false
@@ -110,12 +119,12 @@ end
 
 -- may the writes of one delivery be made: the name of the list that it belongs to otherwise, and why
 local function obstacle(from, beyond)
-  local w, holds = from, {}
+  local w, holds, sums = from, {}, {}
   while w < beyond do
     local kind, key, first = ARGV[w + 1], ARGV[w + 2], w + 4
     local last = w + 3 + ARGV[w + 3]
     if kind == 'effect' then
-      local fault = effect_fault(key, first, last, holds)
+      local fault = effect_fault(key, first, last, holds, sums)
       if fault then return spoilt, fault end
     else
       local fault = fault_of(kind, key)
@@ -138,7 +147,8 @@ local function put(kind, key, first, last)
   if kind == 'effect' then return try(unpack(ARGV, first, last)) end
   if kind == 'once' then
     local reply = try('HSET', key, 'entry', ARGV[first], 'answer', ARGV[first + 2])
-    if ARGV[last] == '1' then try('HSET', key, 'ok', '1') end
+    try('HSETNX', key, 'action', ARGV[first + 4])
+    if ARGV[first + 3] ~= '' then try('HSET', key, ARGV[first + 3], '1') end
     if try('PTTL', key) == -1 then try('PEXPIRE', key, ARGV[first + 1]) end
     return reply
   end

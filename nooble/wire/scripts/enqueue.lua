@@ -13,10 +13,20 @@
 local stream, record = KEYS[1], ARGV[2]
 local FIRST = 7
 if record ~= '' then
-  local known = redis.call('HMGET', record, 'action', 'correlation', 'answer', 'entry')
-  if known[4] then return { 'known', known[1] or '', known[2] or '', known[3] or '' } end
+  local may = redis.acl_check_cmd
+  if may and not (may('XADD', stream, '*', '', '') and may('HSET', record, '', '') and may('PEXPIRE', record, '1')) then
+    return redis.error_reply('NOPERM no permission to write both ' .. stream .. ' and ' .. record)
+  end
+  local known = redis.call('HMGET', record, 'action', 'correlation', 'answer', 'entry', 'void')
+  if known[5] then
+    redis.call('DEL', record) -- it was never run
+  elseif known[4] then
+    redis.call('HSET', record, 'entry', known[4]) -- so that this connection, too, can wait for its durability
+    return { 'known', known[1] or '', known[2] or '', known[3] or '' }
+  end
 end
-local bound = tonumber(redis.call('GET', ARGV[1]) or '0') or 0
+local published = redis.pcall('GET', ARGV[1]) -- who may not look has no bound
+local bound = type(published) == 'string' and tonumber(published) or 0
 local length, added, id = redis.call('XLEN', stream), 0, nil
 for a = FIRST, #ARGV, 2 do
   if bound > 0 and length >= bound then break end
