@@ -23,6 +23,7 @@ import typer
 
 from nooble.cli.failures import FAILED, OK, shown
 from nooble.cli.servers import Wish
+from nooble.cli.worker_process import Limits, Work
 
 _TICK_MS = 500
 """Milliseconds between two looks at child and server."""
@@ -66,6 +67,15 @@ def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str]) -
         child.kill()
         raise
     return Supervisor(order, child, keep_server, [Path(one) for one in watched or ["."]] if watching else []).run()
+
+
+def dev_many(work: Work, wish: Wish | None, count: int) -> int:
+    """Run *count* workers until Ctrl-C, on a server of their own, without reload."""
+    from nooble.cli.supervisor import supervise
+
+    order, keep_server = with_server(Order(targets=work.targets), wish)
+    work = replace(work, said=order.said, for_developer=True)
+    return supervise(work, Wish(order.url), count, Limits(), keep_server)
 
 
 def with_server(order: Order, wish: Wish | None) -> tuple[Order, Callable[[], object]]:

@@ -25,7 +25,7 @@ from nooble.clients.base_redis_client import queue_manager_of
 
 def work(order: Order, pipe: int) -> None:
     """Do *order* until *pipe* is closed at its other end, or until a signal."""
-    plans = [_talkative(p) for p in plans_for(parts_of(order.targets), order.services, order.options, Wish(order.url))]
+    plans = [talkative(p) for p in plans_for(parts_of(order.targets), order.services, order.options, Wish(order.url))]
     start_logging(plans)
     for line in next_lines(plans, order.said):
         typer.echo(line)
@@ -48,7 +48,7 @@ def next_lines(plans: Sequence[Plan], said: str) -> list[str]:
     return lines
 
 
-def _talkative(plan: Plan) -> Plan:
+def talkative(plan: Plan) -> Plan:
     """*plan*, whose logs tell a developer of every action unless somebody wants it otherwise."""
     chatty = {"log_level": "DEBUG", "log_format": "console"}
     unsaid = {name: value for name, value in chatty.items() if name not in plan.settings.model_fields_set}

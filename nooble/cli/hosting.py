@@ -36,8 +36,15 @@ def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-async def serve(plans: Sequence[Plan], interrupts: Interrupts) -> None:
+async def serve(
+    plans: Sequence[Plan], interrupts: Interrupts, made: Callable[[Sequence[BaseWorker]], object] | None = None
+) -> None:
     """Run *plans* until the first interrupt, or until one of them fails. Either way all are brought to rest.
+
+    Args:
+        plans: what runs.
+        interrupts: what ends it.
+        made: is given the workers before they run.
 
     Raises:
         Failure: a service could not be made, or a worker ended by an error that nobody expected, which has been logged.
@@ -49,6 +56,8 @@ async def serve(plans: Sequence[Plan], interrupts: Interrupts) -> None:
             workers = await _all_of(opening, interrupts.stopping)
         finally:
             await _end(opening)
+        if made is not None:
+            made(workers)
         runs = [asyncio.create_task(_run(worker), name=worker.consumer_name) for worker in workers]
         try:
             await _all_of(runs, interrupts.stopping)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from nooble._version import __version__
-from nooble.cli import dead
+from nooble.cli import dead, fuzz_command
 from nooble.cli import options as o
-from nooble.cli.failures import Misuse, complain
+from nooble.cli.failures import OK, Misuse, complain
 from nooble.cli.reporting import reporting
 
 Body = TypeVar("Body", bound=Callable[..., int | None])
@@ -27,6 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+Workers = Annotated[int, o.option("--workers", "-w", min=1, metavar="N", help="How many processes share the actions.")]
 
 
 def command(panel: str) -> Callable[[Body], Body]:
@@ -84,6 +87,7 @@ def _given(**values: Any) -> dict[str, Any]:
 
 @command("Run")
 def run(
+    ctx: typer.Context,
     target: o.Targets,
     service: o.Services = None,
     concurrency: o.Concurrency = None,
@@ -91,28 +95,39 @@ def run(
     log_level: o.LogLevel = None,
     log_format: o.LogFormat = None,
     grace: o.Grace = None,
-    workers: Annotated[int | None, o.option("--workers", "-w", hidden=True)] = None,
-) -> None:
+    workers: Workers = 1,
+    max_actions: Annotated[
+        int | None,
+        o.option("--max-actions", min=1, metavar="N", help="Replace a worker after about N actions."),
+    ] = None,
+    max_memory: Annotated[
+        int | None,
+        o.option("--max-memory", min=1, metavar="MB", help="Replace a worker that has more memory than this."),
+    ] = None,
+) -> int:
     """Run services until SIGTERM or Ctrl-C.
 
     They stop reading, finish what runs within the grace and hand back the rest; a second signal ends them at once.
     A server that is away is waited for.
     """
-    if workers is not None:
-        raise Misuse(
-            "one command is one process, so far: start it several times, and the workers share the actions; "
-            "--concurrency N runs several actions in one process"
-        )
-    from nooble.cli.run import run as body
-
     given = _given(
         worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
     )
+    if workers > 1 or max_actions is not None or max_memory is not None:
+        from nooble.cli.supervisor import supervise
+        from nooble.cli.worker_process import Limits, Work
+
+        work = Work(targets=target, services=service or [], options=given, traceback=ctx.params["traceback"])
+        return supervise(work, redis_url, workers, Limits(max_memory, max_actions))
+    from nooble.cli.run import run as body
+
     body(target, service or [], redis_url, given)
+    return OK
 
 
 @command("Run")
 def dev(
+    ctx: typer.Context,
     target: o.Targets,
     service: o.Services = None,
     concurrency: o.Concurrency = None,
@@ -120,7 +135,11 @@ def dev(
     log_level: o.LogLevel = None,
     log_format: o.LogFormat = None,
     grace: o.Grace = 2.0,
-    reload: Annotated[bool, o.flag("--reload/--no-reload", help="Start anew whenever a Python file changes.")] = True,
+    workers: Workers = 1,
+    reload: Annotated[
+        bool | None,
+        o.flag("--reload/--no-reload", help="Start anew whenever a Python file changes; so it is with one worker."),
+    ] = None,
     watch: Annotated[
         list[str] | None,
         o.option("--watch", metavar="PATH", help="What to watch, instead of this directory; can be repeated."),
@@ -131,13 +150,24 @@ def dev(
     Says what to type next. Unless a server is named, an embedded one is started, which keeps its data in .nooble and
     is found by other commands in the same directory.
     """
-    from nooble.cli.dev import Order
+    if workers > 1 and (reload or watch):
+        raise Misuse(
+            f"--reload and --workers {workers} do not go together: reload one worker while you write, or leave --reload "
+            "and --watch out"
+        )
+    from nooble.cli.dev import Order, dev_many
     from nooble.cli.dev import dev as body
 
     given = _given(
         worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
     )
-    return body(Order(targets=target, services=service or [], options=given), redis_url, reload, watch or [])
+    if workers > 1:
+        from nooble.cli.worker_process import Work
+
+        work = Work(targets=target, services=service or [], options=given, traceback=ctx.params["traceback"])
+        return dev_many(work, redis_url, workers)
+    order = Order(targets=target, services=service or [], options=given)
+    return body(order, redis_url, reload is not False, watch or [])
 
 
 @command("Talk")
@@ -199,6 +229,57 @@ def check(target: o.Targets, service: o.Services = None, redis_url: o.RedisUrl =
 
 
 @command("Check")
+def bench(
+    ctx: typer.Context,
+    target: Annotated[
+        str, o.argument(metavar="TARGET", help="Code of the service: module, module:Class or a factory.")
+    ],
+    action: o.Action,
+    payload: o.Payload = None,
+    actions: Annotated[
+        int | None, o.option("--actions", min=1, metavar="N", help="How many actions, in all; not by time then.")
+    ] = None,
+    seconds: Annotated[float, o.option("--seconds", min=0.01, metavar="S", help="How long, in all.")] = 10.0,
+    rounds: Annotated[
+        int, o.option("--rounds", min=1, metavar="N", help="In how many rounds, which are compared.")
+    ] = 5,
+    concurrency: o.Concurrency = None,
+    in_flight: Annotated[
+        int | None,
+        o.option("--in-flight", min=1, metavar="K", help="Calls in flight [32], or actions that wait at most [1000]."),
+    ] = None,
+    calls: Annotated[bool, o.flag("--calls/--sends", help="Wait for answers, or do not.")] = True,
+    timeout: o.Timeout = 30.0,
+    field: o.Fields = None,
+    redis_url: o.RedisUrl = None,
+    json: o.Json = False,
+) -> int:
+    """Measure how fast a service handles an action, and where the time goes.
+
+    The worker runs in an environment of its own, of which nothing is left: your streams are not touched. The handler
+    itself does what it always does.
+    """
+    from nooble.cli.bench import bench as body
+
+    source = ctx.get_parameter_source("seconds")
+    if actions is not None and source is not None and source.name == "COMMANDLINE":
+        raise Misuse("--actions and --seconds do not go together: by number, or by time")
+    return body(
+        *(target, action, payload or [], redis_url),
+        fields=field or [],
+        as_json=json,
+        rounds=rounds if actions is None else min(rounds, actions),
+        actions=actions,
+        seconds=seconds,
+        calls=calls,
+        in_flight=in_flight or (32 if calls else 1000),
+        timeout=timeout,
+        options=_given(worker_concurrency=concurrency),
+        traceback=ctx.params["traceback"],
+    )
+
+
+@command("Check")
 def adopt(
     service: Annotated[str, o.argument(metavar="SERVICE|TARGET", help="Name of the service, or its code.")],
     pending: Annotated[
@@ -221,6 +302,8 @@ def adopt(
 
     body(service, pending, idle, yes, redis_url, json)
 
+
+command("Check")(fuzz_command.fuzz)
 
 app.add_typer(
     dead.app,

@@ -27,10 +27,7 @@ def run(targets: Sequence[str], services: Sequence[str], wish: Wish | None, opti
     """
     plans = plans_for(parts_of(targets), services, options, wish)
     start_logging(plans)
-    for plan in plans:
-        settings = plan.settings
-        log = get_logger(settings.log_level, service=settings.service_name)
-        log.info("service_starting", server=masked_url(settings.redis_url), because=plan.server.reason)
+    log_start(plans)
     run_in_loop(_until_interrupted(plans))
 
 
@@ -38,6 +35,14 @@ def start_logging(plans: Sequence[Plan]) -> None:
     """Configure logs as the settings want them: one process has one format, and the level of its most talkative service."""
     level = min((plan.settings.log_level for plan in plans), key=logging.getLevelName)
     init_logging(level, log_format=plans[0].settings.log_format)
+
+
+def log_start(plans: Sequence[Plan]) -> None:
+    """Say which services start, on which server, and why it is that one."""
+    for plan in plans:
+        settings = plan.settings
+        log = get_logger(settings.log_level, service=settings.service_name)
+        log.info("service_starting", server=masked_url(settings.redis_url), because=plan.server.reason)
 
 
 async def _until_interrupted(plans: Sequence[Plan]) -> None:

@@ -115,6 +115,11 @@ def init_logging(log_level: str = "INFO", service_name: str | None = None, log_f
     _bridge(level, common, _for_people() if console else _for_machines(_as_text))
 
 
+def say_on_every_line(**facts: Any) -> None:
+    """From now on every line of this thread, and of the tasks that it starts, says *facts*."""
+    structlog.contextvars.bind_contextvars(**facts)
+
+
 def add_action(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
     """A structlog processor that says on a line which action is at work, for configurations of one's own too.
 

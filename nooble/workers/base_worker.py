@@ -137,6 +137,11 @@ class BaseWorker(ABC):
         if not self._life.going_on:
             await self._close()  # what `initialize` has opened, if that was all
 
+    @property
+    def taken(self) -> int:
+        """How many actions this run has started so far."""
+        return 0 if self._engine is None else self._engine.flight.taken
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

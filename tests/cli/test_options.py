@@ -102,10 +102,10 @@ def test_without_a_command_there_is_help_and_with_a_mistyped_one_a_hint(terminal
     assert "Did you mean 'run'?" in done.err
 
 
-def test_several_processes_are_declined_politely(shop: Terminal) -> None:
-    done = shop.type("run", "shop", "-w", "4")
+def test_a_number_of_workers_below_one_is_told(shop: Terminal) -> None:
+    done = shop.type("run", "shop", "-w", "0")
     assert done.code == 2
-    assert done.err.startswith("Error: one command is one process, so far: start it several times")
+    assert "Invalid value for '--workers'" in done.err
 
 
 # ── failures ──
