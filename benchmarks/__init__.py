@@ -1,1 +1,1 @@
-"""Measurements: `python -m benchmarks.throughput`. Figures are ratios within one run; see README.md."""
+"""Measurements: `python -m benchmarks`. Only ratios within one run mean anything; see README.md."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 import uuid
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel
 from redis.asyncio import Redis
+
+from benchmarks import payload
+from benchmarks.entries import GROUP, MODELS, STREAM, OnEntries
+from benchmarks.harness import cancel, serve
 
 COMMIT = """
 local stream, group, me, n = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -33,17 +36,7 @@ end
 return #done
 """
 BATCH = 100
-IDS = ("action_id", "tenant_id", "session_id", "task_id", "trace_id", "correlation_id")
 encode = msgspec.json.Encoder().encode
-
-
-class Order(BaseModel):
-    """The payload of every measurement."""
-
-    order_id: int
-    customer: str
-    amount: float
-    items: list[str]
 
 
 class Envelope(msgspec.Struct):
@@ -62,53 +55,6 @@ class Envelope(msgspec.Struct):
 decode = msgspec.json.Decoder(Envelope).decode
 
 
-def entry(number: int, queue: str | None) -> bytes:
-    """One action as a service of the platform writes it."""
-    return encode(
-        {
-            **{name: str(uuid.uuid4()) for name in IDS},
-            "action_type": "pedidos.pedido.crear",
-            "timestamp": "2026-11-22T00:00:00Z",
-            "origin_service": "banco",
-            "callback_queue_name": queue,
-            "metadata": {},
-            "data": {"order_id": number, "customer": "acme", "amount": 12.5, "items": ["a", "b", "c"]},
-        }
-    )
-
-
-async def fill(redis: Redis, stream: str, count: int, queue: str | None) -> None:
-    """Put *count* actions into *stream*; their answers are wanted on four queues that begin with *queue*."""
-    for start in range(0, count, 500):
-        pipe = redis.pipeline(transaction=False)
-        for number in range(start, min(start + 500, count)):
-            pipe.xadd(stream, {"data": entry(number, f"{queue}{number % 4}" if queue else None)})
-        await pipe.execute()
-
-
-async def handle(order: Order) -> dict[str, Any]:
-    """The handler of every measurement."""
-    return {"ok": True, "id": order.order_id}
-
-
-async def run(redis: Redis, count: int, queue: str | None) -> tuple[float, float]:
-    """Handle *count* actions. Returns process CPU and wall time in seconds."""
-    await redis.xgroup_create("floor", "group", id="0", mkstream=True)
-    await fill(redis, "floor", count, queue)
-    sha = await redis.script_load(COMMIT)
-    cpu, wall, done = time.process_time(), time.perf_counter(), 0
-    while done < count:
-        reply = await redis.xreadgroup("group", "me", {"floor": ">"}, count=BATCH, block=1000)
-        entries = reply[0][1] if isinstance(reply, list) else next(iter(reply.values()))[0]
-        args: list[Any] = []
-        for entry_id, fields in entries:
-            action = decode(fields[b"data"])
-            result = await handle(Order.model_validate(action.data))
-            args += (entry_id, action.callback_queue_name or "", _answer(action, result) if queue else b"")
-        done += await redis.evalsha(sha, 1, "floor", "group", "me", len(entries), *args)
-    return time.process_time() - cpu, time.perf_counter() - wall
-
-
 def _answer(action: Envelope, result: dict[str, Any]) -> bytes:
     return encode(
         {
@@ -124,3 +70,38 @@ def _answer(action: Envelope, result: dict[str, Any]) -> bytes:
             "error": None,
         }
     )
+
+
+class Floor(OnEntries):
+    """The loop."""
+
+    async def start(self) -> None:
+        """Work in the background."""
+        self._work = asyncio.create_task(self._loop())
+
+    async def stop(self) -> int:
+        """End the loop."""
+        await cancel(self._work)
+        await self._redis.aclose()
+        return payload.taken()
+
+    async def _loop(self) -> None:
+        redis = self._redis = Redis.from_url(self.url)
+        await redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        sha = await redis.script_load(COMMIT)
+        while True:
+            reply: Any = await redis.xreadgroup(GROUP, "me", {STREAM: ">"}, count=BATCH, block=1000)
+            if not reply:
+                continue
+            entries = reply[0][1] if isinstance(reply, list) else next(iter(reply.values()))[0]
+            args: list[Any] = []
+            for entry_id, fields in entries:
+                action = decode(fields[b"data"])
+                result = await payload.handle(MODELS[action.action_type].model_validate(action.data))
+                queue = action.callback_queue_name
+                args += (entry_id, queue or "", _answer(action, result) if queue else b"")
+            await redis.evalsha(sha, 1, STREAM, GROUP, "me", len(entries), *args)
+
+
+if __name__ == "__main__":
+    serve(Floor())
