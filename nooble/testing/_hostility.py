@@ -79,7 +79,7 @@ def entries(action_types: tuple[str, ...], data: Datas) -> st.SearchStrategy[Fie
 def envelopes(action_types: tuple[str, ...], data: Datas) -> st.SearchStrategy[bytes]:
     """Encoded actions that are nearly right."""
     sound = _sound(action_types, data)
-    return broken_json(sound) | broken_bytes(sound) | _odd_msgpack(sound) | _odd_metadata(sound)
+    return broken_json(sound) | broken_bytes(sound) | odd_msgpack(sound) | _odd_metadata(sound)
 
 
 def object_of(members: list[tuple[bytes, bytes]]) -> bytes:
@@ -138,7 +138,8 @@ def broken_bytes(draw: st.DrawFn, sound: st.SearchStrategy[Mapping[str, Any]]) -
     return data[:at] + draw(st.binary(max_size=5)) + data[at + length :]
 
 
-def _odd_msgpack(sound: st.SearchStrategy[Mapping[str, Any]]) -> st.SearchStrategy[bytes]:
+def odd_msgpack(sound: st.SearchStrategy[Mapping[str, Any]]) -> st.SearchStrategy[bytes]:
+    """A sound envelope in MessagePack but for one member, which is what JSON may not even be able to say."""
     return st.builds(
         lambda envelope, name, value: msgspec.msgpack.encode({**envelope, name: value}),
         sound,

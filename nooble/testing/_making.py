@@ -92,6 +92,9 @@ class Maker:
             return self._object(work, schema, path, depth)
         if kind == "array":
             return self._array(work, schema, path, depth)
+        if "contentSchema" in schema:  # JSON inside of a text
+            inside = self._made(_Work(work.draw, []), schema["contentSchema"], (), depth + 1)
+            return msgspec.json.encode(inside).decode()
         return work.draw(self._leaf(schema))
 
     def _marked(self, work: _Work, schema: Schema, path: Path, depth: int) -> Any:

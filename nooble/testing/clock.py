@@ -104,24 +104,13 @@ class Clock:
         """What living workers hold they renew; in the harness they are never late."""
         group = worker.consumer_group_name
         rows = await self._link.execute(b"XPENDING", stream, group, b"-", b"+", _PAGE)
+        me, claim = worker.consumer_name.encode(), (b"XCLAIM", stream, group)
+        held = (row for row in rows if row[1] != me)
         await together(
             self._link,
             (
-                (
-                    b"XCLAIM",
-                    stream,
-                    group,
-                    consumer,
-                    0,
-                    entry_id,
-                    b"IDLE",
-                    idle + milliseconds,
-                    b"RETRYCOUNT",
-                    count,
-                    b"JUSTID",
-                )
-                for entry_id, consumer, idle, count in rows
-                if consumer != worker.consumer_name.encode()
+                (*claim, consumer, 0, entry_id, b"IDLE", idle + milliseconds, b"RETRYCOUNT", count, b"JUSTID")
+                for entry_id, consumer, idle, count in held
             ),
         )
 

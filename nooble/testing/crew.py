@@ -14,7 +14,7 @@ from nooble.errors import ServerUnavailable
 from nooble.testing.building import refuse_unknown_settings, server_opened, service_made, settings_for
 from nooble.testing.clients import HarnessClient
 from nooble.testing.clock import Clock, keys_below
-from nooble.testing.looking import Sight, WaitingRetry, at_work, letters, look, only_running, told
+from nooble.testing.looking import WaitingRetry, at_work, letters, look, only_running, told
 from nooble.testing.mistakes import HarnessMistake
 from nooble.testing.stubs import Outside, OutsideWorker
 from nooble.testing.traffic import Traffic
@@ -29,6 +29,7 @@ _PREFIX = "nooble4"
 _PATIENCE = 5.0
 """Seconds that workers get to start, and stubs to take what was sent to them."""
 _CHUNK = 500
+_QUIET = 1
 _OUTSIDE: Mapping[str, Any] = {"retry_attempts": 1, "worker_concurrency": 10}
 
 
@@ -245,20 +246,20 @@ class Crew:
             return False
         return True
 
-    async def count_quiet(self, quiet: int) -> int:
-        """*quiet* and one more, if nothing goes on but that handlers and callers may wait for a retry; else 0."""
+    async def nudge(self, quiet: int) -> int:
+        """Find out whether somebody waits for an answer that a retry will give, and nothing else goes on than handlers that
+        may wait for the same. When it was so twice, move time on to that retry. Returns how often it was so, of late."""
         self.check()
         if not only_running(self.everybody):
             return 0
         sight = await look(self.link, self.everybody)
-        unstarted = sum(sight.waiting.values()) - at_work(self.everybody)
-        return quiet + 1 if unstarted == 0 and _awaited(sight) else 0
-
-    async def skip_to_awaited_retry(self) -> None:
-        """Move time on to the next retry whose answer somebody waits for."""
-        awaited = _awaited(await look(self.link, self.everybody))
-        if awaited:
-            await self.clock.advance(max(0.0, awaited[0].due_in))
+        awaited = [retry.due_in for retry in sight.retries if retry.is_awaited]
+        if not awaited or sum(sight.waiting.values()) > at_work(self.everybody):
+            return 0
+        if quiet < _QUIET:
+            return quiet + 1
+        await self.clock.advance(max(0.0, min(awaited)))
+        return 0
 
     async def told(self) -> str:
         """What is going on, for people."""
@@ -297,10 +298,6 @@ class Crew:
                 f"{verb}({action_type!r}): its service {target!r} is at work in this harness, and {verb} is for those that "
                 "are not; leave the service out of it, or look at what the service did"
             )
-
-
-def _awaited(sight: Sight) -> list[WaitingRetry]:
-    return [retry for retry in sight.retries if retry.is_awaited]
 
 
 async def _end(member: Member) -> None:

@@ -157,26 +157,27 @@ class ServiceHarness:
         ear = Ear(self.client)
         with gathering_ids() as ids:
             calling = asyncio.ensure_future(called(ear, action, payload, {"timeout": CALL_TIMEOUT, **options}))
+        own: BaseException | None = None
         try:
             quiet = 0
             while not (await asyncio.wait({calling}, timeout=_LOOK))[0]:
-                quiet = await self._nudge(quiet)
+                quiet = await self._crew.nudge(quiet)
             result = calling.result()
         except CallTimeout as late:
             late.add_note(told(self._crew.everybody) or "no handler is at work")
             raise
-        except NoobleError:
-            failed = ear.answer is not None and not ear.answer.success
-            raised = await self._crew.traffic.error_of(ids[0]) if failed and self.raise_errors and ids else None
-            if raised is None:
+        except NoobleError as error:
+            if self.raise_errors and ear.answer is not None and not ear.answer.success:
+                own = await self._crew.traffic.error_of(ids[0], error)
+            if own is None:
                 raise
-            own = self._crew.traffic.seen(raised)
-            raise own from own.__cause__
         finally:
             calling.cancel()
             await asyncio.wait({calling})
             if self._stack is not None:
                 await self.refresh()
+        if own is not None:  # outside of the handling of the other, which would become its context
+            raise self._crew.traffic.seen(own)
         return result
 
     @overload
@@ -226,7 +227,7 @@ class ServiceHarness:
                 silent = self._crew.traffic.silent_error()
                 raise StillBusy(f"the services are not idle after {timeout:g} s: {what}") from silent
             if time.monotonic() > next_look:
-                quiet, next_look = await self._nudge(quiet), time.monotonic() + _LOOK
+                quiet, next_look = await self._crew.nudge(quiet), time.monotonic() + _LOOK
             await asyncio.sleep(_PAUSE)
         await self.refresh()
         self._surface()
@@ -327,15 +328,6 @@ class ServiceHarness:
         self._at_end.append(write)
 
     # ── inside ──
-    async def _nudge(self, quiet: int) -> int:
-        """Find out whether somebody waits for an answer that a retry will give, and nothing else goes on: then move time
-        on to it. Returns how often nothing else went on, so far."""
-        quiet = await self._crew.count_quiet(quiet)
-        if quiet < 2:
-            return quiet
-        await self._crew.skip_to_awaited_retry()
-        return 0
-
     def _surface(self) -> None:
         __tracebackhide__ = True
         error = self._crew.traffic.silent_error()

@@ -51,6 +51,7 @@ class Traffic:
         self.effects: list[Effect] = []
         self.silent: list[BaseException] = []
         self._errors: dict[str, BaseException] = {}
+        self._unnamed: dict[tuple[str, str], BaseException] = {}
         self._told: dict[tuple[str, str], BaseException] = {}
 
     def watch(self, worker: BaseWorker, *, inside: bool) -> None:
@@ -70,10 +71,14 @@ class Traffic:
         worker.events.subscribe(lambda event: self._hear(event, worker, inside), kinds=(Failed,))
         self._watch_commits(worker)
 
-    async def error_of(self, action_id: Any) -> BaseException | None:
-        """What the action *action_id* failed with, itself; waits a moment until its worker tells."""
+    async def error_of(self, action_id: Any, answered: NoobleError) -> BaseException | None:
+        """What the action *action_id* failed with, itself, of which a caller was told as *answered*; waits a moment until
+        its worker tells. Of an action that was not even read its worker cannot tell the id."""
+        unread = code_of(answered), str(answered)
         try:
-            return await wait_until(lambda: self._errors.get(str(action_id)), timeout=_PATIENCE)
+            return await wait_until(
+                lambda: self._errors.get(str(action_id)) or self._unnamed.get(unread), timeout=_PATIENCE
+            )
         except AssertionError:
             return None
 
@@ -112,7 +117,10 @@ class Traffic:
     def _hear(self, event: ActionEvent, worker: BaseWorker, inside: bool) -> None:
         assert isinstance(event, Failed)
         error = event.error
-        self._errors[event.action_id or event.entry_id] = error
+        if event.action_id:
+            self._errors[event.action_id] = error
+        else:
+            self._unnamed[event.code, event.message] = error
         if not hasattr(error, "__notes__"):  # what is raised again has one: it says who answered with it
             self._told[event.code, event.message] = error
         if not inside or isinstance(event, Expired):  # expired: no handler has failed

@@ -45,6 +45,7 @@ class ShopService(BaseService):
         self.gate = asyncio.Event()
         self.entered = asyncio.Event()
         self.failures = 1
+        self.time_left: float | None = None
 
     @action("shop.order.create")
     async def create(self, order: Order) -> Receipt:
@@ -61,6 +62,7 @@ class ShopService(BaseService):
         self.deliveries.append(context.deliveries)
         self.entered.set()
         await self.gate.wait()
+        self.time_left = context.time_left
         return Receipt(number=0, item=order.item)
 
     @action("shop.order.charge", retry=Retry(attempts=3, backoff=60.0, jitter=0.0))

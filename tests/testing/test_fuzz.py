@@ -137,7 +137,8 @@ def test_who_is_asked_in_vain_is_named() -> None:
 def test_memory_that_grows_is_found() -> None:
     faulty.GrowingService.kept.clear()
     try:
-        (tested,) = fuzzed(faulty.GrowingService, "fake", examples=100).values()
+        subject = Subject(make_settings("shop"), worker_maker(faulty.GrowingService))
+        (tested,) = fuzz_services([subject], server="fake", terms=Terms(examples=100, seed=1, memory=16 * 2**20))
         assert kinds_of(tested) == ["MEMORY"]
     finally:
         faulty.GrowingService.kept.clear()

@@ -13,6 +13,7 @@ from nooble.errors import (
     ActionExpired,
     ActionTimeout,
     CallTimeout,
+    CrashLoop,
     ExternalServiceError,
     InvalidPayload,
     RemoteError,
@@ -102,6 +103,21 @@ async def test_what_a_handler_raises_is_raised_by_the_call_with_its_own_tracebac
         with pytest.raises(Reject) as refused:
             await t.call(ShopService.create, Order(item="nothing", count=1))
         assert refused.value.error_code == "NO_SUCH_THING"
+
+
+async def test_what_led_to_an_error_stays_with_it(place: str) -> None:
+    class Clumsy(ShopService):
+        async def create(self, order: Order) -> Receipt:
+            try:
+                return await super().create(order)
+            except KeyError:
+                raise ValueError("while cleaning up")  # noqa: B904 - the context is what is asked for
+
+    async with ServiceHarness(Clumsy, server=place) as t:
+        with pytest.raises(ValueError, match="while cleaning up") as caught:
+            await t.call(ShopService.create, Order(item="broken", count=1))
+        assert isinstance(caught.value.__context__, KeyError)
+        assert not caught.value.__suppress_context__
 
 
 async def test_without_raise_errors_the_codes_of_production_are_seen(place: str) -> None:
@@ -221,6 +237,16 @@ async def test_a_deadline_passes(place: str) -> None:
         assert await t.call(ShopService.create, APPLE, timeout=60)  # what is sent after the move is not late
 
 
+async def test_what_a_handler_has_left_of_its_deadline_passes(place: str) -> None:
+    async with ServiceHarness(ShopService, server=place) as t:
+        call = asyncio.ensure_future(t.call(ShopService.wait, APPLE, timeout=1000))
+        await t.service("shop").entered.wait()
+        await t.clock.advance(400)
+        t.service("shop").gate.set()
+        await call
+        assert 500 < t.service("shop").time_left <= 600
+
+
 async def test_a_timeout_of_a_handler_passes(place: str) -> None:
     async with ServiceHarness(ShopService, server=place) as t:
         call = asyncio.ensure_future(t.call(ShopService.wait, APPLE, timeout=10_000))
@@ -245,6 +271,18 @@ async def test_what_a_dead_worker_held_is_taken_over_after_its_lease(place: str)
         await t.clock.advance(31)
         await t.run_until_idle()
         assert service.deliveries == [1, 2]
+
+
+async def test_what_kills_its_worker_is_told_to_its_caller_and_only_there(place: str) -> None:
+    async with ServiceHarness(ShopService, server=place, worker_max_deliveries=1) as t:
+        call = asyncio.ensure_future(t.call(ShopService.wait, APPLE, timeout=1000))
+        await t.service("shop").entered.wait()
+        await t.crash("shop")
+        await t.clock.advance(60)
+        with pytest.raises(CrashLoop):
+            await call
+        assert [letter.reason for letter in t.dead_letters] == ["CRASH_LOOP"]
+        await t.run_until_idle()
 
 
 async def test_lifetimes_pass(place: str) -> None:
@@ -294,6 +332,14 @@ async def test_a_stub_answers_by_callback(place: str) -> None:
         await t.send(ShopService.ask, APPLE)
         await t.run_until_idle()
         assert t.service("shop").runs == ["7 apple left"]
+
+
+async def test_a_stub_that_refuses_where_nobody_waits_is_no_failure_of_the_services(place: str) -> None:
+    async with ServiceHarness(ShopService, server=place) as t:
+        t.stub(StockService.take, error=Reject("none left"))
+        await t.send(ShopService.ask, APPLE)
+        await t.run_until_idle()
+        assert (t.service("shop").runs, t.dead_letters) == ([], [])
 
 
 async def test_an_action_that_nobody_answers_is_told_at_once(place: str) -> None:

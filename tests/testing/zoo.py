@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections import deque
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, NewType, NotRequired, TypeVar
@@ -18,8 +19,11 @@ from pydantic import (
     Field,
     HttpUrl,
     IPvAnyAddress,
+    Json,
     NonNegativeInt,
+    PastDate,
     RootModel,
+    SecretStr,
     StringConstraints,
     conlist,
     field_validator,
@@ -181,6 +185,13 @@ class Binary(BaseModel):
     data: bytes
 
 
+class Packed(BaseModel):
+    lines: Json[list[int]]
+    secret: SecretStr
+    matrix: deque[tuple[int, int]]
+    past: PastDate
+
+
 class Prices(RootModel[dict[str, NonNegativeInt]]):
     pass
 
@@ -273,7 +284,7 @@ class Wide(BaseModel):
 
 MODELS: list[Any] = [
     *(Flat, Bounds, Texts, Times, Money, Lists, Optionals, Owner, Tree, Aliased, Camel, Strict, Open, Checked, Odd),
-    *(Choices, Net, Binary, Prices, Page[Cat], Order, Shape, Node, Mixed, Point),
+    *(Choices, Net, Binary, Packed, Prices, Page[Cat], Order, Shape, Node, Mixed, Point),
     *(
         Segment,
         Address,
