@@ -24,6 +24,7 @@ hypothesis_settings.register_profile("dev", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+LONG_ROOMS = ("chaos", "properties", "clients", "workers", "operations")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -31,12 +32,21 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test marked `every_server` once on each kind."""
+    """Run a test marked `every_server` once on each kind; where tests are long, on all but the first with the slow ones."""
     if metafunc.definition.get_closest_marker("every_server"):
         missing = {
-            kind: pytest.mark.skip(f"this machine has no {kind} server") for kind in KINDS if not find_binary(kind)
+            kind: [pytest.mark.skip(f"this machine has no {kind} server")] for kind in KINDS if not find_binary(kind)
         }
-        metafunc.parametrize("server_kind", [pytest.param(kind, marks=missing.get(kind, ())) for kind in KINDS])
+        long = metafunc.definition.path.parent.name in LONG_ROOMS
+        metafunc.parametrize(
+            "server_kind",
+            [
+                pytest.param(
+                    kind, marks=[*missing.get(kind, ()), *([pytest.mark.slow] if long and kind != KINDS[0] else [])]
+                )
+                for kind in KINDS
+            ],
+        )
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -34,6 +34,7 @@ def table(**runs: list[float]) -> Table:
 
 
 # ── from end to end ──
+@pytest.mark.slow
 def test_floor_and_worker_are_measured_and_reported(tmp_path: Path) -> None:
     assert main(["--tiny", "--no-peers", "--rows", "worker", "--out", str(tmp_path)]) == 0
     (found,) = json.loads((tmp_path / "figures.json").read_text())["tables"]
@@ -73,6 +74,7 @@ def test_peer_that_cannot_be_installed_is_told(tmp_path: Path) -> None:
     assert f"**{peer.title}** was not measured" in report.figures(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("micro", [micro_binding, micro_codec, micro_judge, micro_settlement])
 def test_micro_benchmarks_run(micro: Any, capsys: pytest.CaptureFixture[str]) -> None:
     micro.main(rounds=1, calls=2)

@@ -44,6 +44,8 @@ class PedidosService(BaseService):
     @action("pedidos.pedido.cobrado")
     async def cobrado(self, cobro: Cobro, context: ActionContext) -> None:
         """The callback of the payment."""
+        if cobro.pedido not in self.pedidos:
+            raise Reject(f"no hay pedido {cobro.pedido}", error_code="NO_SUCH_ORDER")
         self.pedidos[cobro.pedido] = self.pedidos[cobro.pedido].model_copy(
             update={"estado": "pagado", "recibo": cobro.recibo}
         )

@@ -16,8 +16,6 @@ from nooble.workers.outage import Patience
 
 T = TypeVar("T")
 _LONGEST_PAUSE = 1.0
-_BETWEEN_LOOKS = 2.5
-"""Seconds between two looks for retries that others have put away; for its own a worker is woken."""
 _MOST_MOVED = 100
 _BETWEEN_TRIMS = 30.0
 _BETWEEN_VISITS = 3600.0
@@ -72,7 +70,7 @@ class Upkeep:
         moved, next_due = done
         if moved == _MOST_MOVED:
             return 0.0
-        return _BETWEEN_LOOKS if next_due is None else min(_LONGEST_PAUSE, next_due)
+        return _LONGEST_PAUSE if next_due is None else min(_LONGEST_PAUSE, next_due)
 
     async def _tidy(self) -> None:
         now, stream = time.monotonic(), self._stream

@@ -126,7 +126,7 @@ async def test_nothing_is_lost_and_nothing_is_heard_twice(platform: Platform, le
     await chaos(platform, ledger, server, actions=600, seed=20_261_122, timeout=40)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_and_nothing_is_heard_twice_for_long(
     platform: Platform, ledger: Ledger, server: Server
@@ -135,7 +135,7 @@ async def test_nothing_is_lost_and_nothing_is_heard_twice_for_long(
     await chaos(platform, ledger, server, actions=6_000, seed=another_seed(), timeout=200)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_though_the_server_is_killed_as_well(
     ledger: Ledger, launch: Callable[..., Server]

@@ -91,7 +91,6 @@ def test_what_went_wrong_is_found(
 
 
 @pytest.mark.slow
-@pytest.mark.every_server
 @pytest.mark.timeout(300)
 def test_a_short_soak_loses_and_doubles_nothing(server_kind: str, tmp_path: Path) -> None:
     """Traffic of all kinds and a fault every half second, whatever chance brings; a report is written."""
@@ -105,7 +104,7 @@ def test_a_short_soak_loses_and_doubles_nothing(server_kind: str, tmp_path: Path
     ElementTree.parse(tmp_path / f"soak-{server_kind}.svg")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_a_soak_without_the_fence_finds_doubles(server_kind: str, tmp_path: Path) -> None:
     """The control: the same, and workers commit whatever they believe to have."""

@@ -185,11 +185,12 @@ class Model:
             entry_id = act.hand.delivery.entry_id
             if not self.holds(act.hand) or entry_id in taken:
                 refused.append((act.hand, b"taken" if entry_id in self.pending and entry_id not in taken else b"gone"))
-            elif self._is_stuck(act):
-                held.append(act.hand)
             else:
-                ended.append(act)
                 taken.add(entry_id)
+                if self._is_stuck(act):
+                    held.append(act.hand)
+                else:
+                    ended.append(act)
         left_out = sum(self._wrote(act) for act in ended)
         queues = {act.queue for act in ended if act.answer and act.queue in self.spoiled}
         for act in ended:

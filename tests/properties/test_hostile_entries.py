@@ -265,7 +265,7 @@ def test_what_is_too_large_is_kept_by_reference_and_the_rest_is_done(workplace: 
     workplace.survives(attack)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_memory_stays_flat_under_a_flood_of_nonsense(workplace: Workplace) -> None:
     """Names, types and errors come from outside: what is remembered of them is bounded."""

@@ -129,11 +129,13 @@ def test_what_takes_too_long_is_found_and_the_rest_goes_on(
     assert tested.counts["invalid"] == 20
 
 
+@pytest.mark.slow
 def test_who_is_asked_in_vain_is_named() -> None:
     (tested,) = fuzzed(faulty.CallingService, "fake", examples=1, patience=0.3).values()
     assert "mail was asked, and nobody answers there" in tested.findings[0].message
 
 
+@pytest.mark.slow
 def test_memory_that_grows_is_found() -> None:
     faulty.GrowingService.kept.clear()
     try:
@@ -150,6 +152,7 @@ def test_a_model_that_cannot_be_made_is_a_finding_of_its_own() -> None:
     assert "no payload can be made for Never" in tested.findings[0].message
 
 
+@pytest.mark.slow
 def test_the_same_seed_tries_the_same(redis_url: str) -> None:
     subject = Subject(make_settings("shop"), worker_maker(faulty.WrongService))
     once, again = (fuzz_services([subject], server=redis_url, terms=Terms(examples=30, seed=7))[0] for _ in range(2))

@@ -64,10 +64,12 @@ def test_the_fixtures_are_used_on_a_fake_server(run) -> None:
     run(USES).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_fixtures_are_used_on_an_embedded_server(run) -> None:
     run(USES, "--nooble-server=embedded").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_fixtures_are_used_on_a_server_of_ones_own(run, server: Server) -> None:
     run(USES, f"--nooble-server={server.url}").assert_outcomes(passed=2)
     assert server.client.keys("*") == []
@@ -90,6 +92,7 @@ def test_keys_that_are_left_fail_the_test(run, server: Server) -> None:
     run(LEAKS).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_harness_that_was_not_ended_is_told(run) -> None:
     result = run(
         """
@@ -103,6 +106,7 @@ def test_not_ended(nooble_harness):
     result.stdout.fnmatch_lines(["*not ended: <ServiceHarness echo>; write async with nooble_harness(…) as t:"])
 
 
+@pytest.mark.slow
 def test_a_server_that_is_none_is_a_mistake(run) -> None:
     result = run(USES, "--nooble-server=valkey")
     result.stdout.fnmatch_lines(["*--nooble-server=valkey: say fake, embedded, or an address*"])

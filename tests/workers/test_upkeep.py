@@ -63,7 +63,7 @@ async def test_it_looks_again_when_the_next_retry_is_due(upkeep: Upkeep, platfor
 
 
 async def test_it_looks_now_and_then_when_nothing_waits(upkeep: Upkeep) -> None:
-    assert await upkeep._move() == 2.5
+    assert await upkeep._move() == 1.0
 
 
 async def test_it_goes_on_at_once_when_there_is_more_than_it_moves_in_one_go(
@@ -71,7 +71,7 @@ async def test_it_goes_on_at_once_when_there_is_more_than_it_moves_in_one_go(
 ) -> None:
     await platform.redis.zadd(platform.retries, {b"%d-0 attempt 1\n{}" % n: 0 for n in range(150)})
     assert await upkeep._move() == 0.0
-    assert await upkeep._move() == 2.5
+    assert await upkeep._move() == 1.0
     assert await platform.backlog() == 150
 
 

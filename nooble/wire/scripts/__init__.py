@@ -35,7 +35,8 @@ class Script:
         Raises:
             ServerFault: of the kind that fits the server's error.
         """
-        digest, text = (self.bare_digest, self.bare) if link.bare_scripts else (self.digest, self.text)
+        bare = link.bare_scripts
+        digest, text = (self.bare_digest, self.bare) if bare else (self.digest, self.text)
         try:
             return await link.execute(b"EVALSHA", digest, self.keys, *args, timeout=timeout)
         except ScriptMissing:
@@ -43,7 +44,7 @@ class Script:
         try:
             return await link.execute(b"EVAL", text, self.keys, *args, timeout=timeout)
         except ServerFault as fault:
-            if link.bare_scripts or "loading code" not in str(fault):
+            if bare or "loading code" not in str(fault):
                 raise
         link.bare_scripts = True
         return await self.run(link, *args, timeout=timeout)

@@ -8,5 +8,5 @@
 if ARGV[4] == '0' then redis.pcall('DEL', ARGV[3]) else redis.pcall('SET', ARGV[3], ARGV[4]) end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2], 'MKSTREAM')
 if made.ok then return 1 end
-if string.find(made.err, 'BUSYGROUP', 1, true) then return 0 end
+if string.find(tostring(made.err), 'BUSYGROUP', 1, true) then return 0 end
 return made
