@@ -6,12 +6,15 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import typer
@@ -199,8 +202,6 @@ def discard(settings: CommonAppSettings, meant: Wanted, confirmed: bool, as_json
 
 def _edited(letter: DeadLetter) -> dict[str, Any]:
     """The payload of *letter* as a person has changed it."""
-    import click
-
     payload = letter.payload()
     try:
         before = harmless_json(payload) + "\n"
@@ -212,7 +213,7 @@ def _edited(letter: DeadLetter) -> dict[str, Any]:
         raise Misuse("nobody is here to edit it; give the new payload by --data")
     text = before
     while True:
-        text = click.edit(text, extension=".json") or text
+        text = _in_editor(text)
         try:
             after = read_payload([text.strip() or "{"])
         except Misuse as error:
@@ -223,6 +224,21 @@ def _edited(letter: DeadLetter) -> dict[str, Any]:
         if after == payload:
             raise Failure("nothing was changed, so nothing was sent; `nooble dead replay` sends it as it is")
         return after
+
+
+def _in_editor(text: str) -> str:
+    """*text* as it was left in the editor of whoever is here."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with TemporaryDirectory(prefix="nooble-") as folder:
+        path = Path(folder) / "payload.json"
+        path.write_text(text, encoding="utf-8")
+        try:
+            ended = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+        except (OSError, ValueError) as error:
+            raise Failure(f"the editor {editor!r} cannot be started ({error}); set EDITOR, or give --data") from error
+        if ended != 0:
+            raise Failure(f"the editor {editor!r} ended with {ended}; nothing was sent")
+        return path.read_text(encoding="utf-8")
 
 
 def _read(data: str) -> str:
