@@ -233,7 +233,8 @@ def _in_editor(text: str) -> str:
         path = Path(folder) / "payload.json"
         path.write_text(text, encoding="utf-8")
         try:
-            ended = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+            command = [*shlex.split(editor), str(path)]  # of the person who types
+            ended = subprocess.run(command, check=False).returncode  # noqa: S603
         except (OSError, ValueError) as error:
             raise Failure(f"the editor {editor!r} cannot be started ({error}); set EDITOR, or give --data") from error
         if ended != 0:
