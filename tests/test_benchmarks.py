@@ -47,7 +47,7 @@ def test_floor_and_worker_are_measured_and_reported(tmp_path: Path) -> None:
     assert (tmp_path / "worker-cpu-us.svg").read_text().count("<rect") == len(OWN)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_every_row_can_be_measured(tmp_path: Path) -> None:
     assert main(["--tiny", "--no-peers", "--out", str(tmp_path)]) == 0
