@@ -53,6 +53,23 @@ async def test_a_disk_that_does_not_confirm_in_time(launch: Launch) -> None:
         assert await platform.backlog() >= 1
 
 
+async def test_repeating_it_elsewhere_is_no_proof(launch: Launch) -> None:
+    """Who repeats it by another connection has written nothing there, and yet it must wait for the disk."""
+    server = launch(appendonly="yes", appendfsync="no")
+    for _ in range(2):
+        async with client_of(server, durability_timeout_seconds=0.05) as (client, platform):
+            with pytest.raises(NotDurable):
+                await client.send("demo.thing.do", durability="fsync", idempotency_key="7")
+            assert await platform.backlog() == 1
+
+
+async def test_a_durability_that_is_none_is_told(launch: Launch) -> None:
+    async with client_of(launch()) as (client, platform):
+        with pytest.raises(ValueError, match="server, fsync, replicated"):
+            await client.send("demo.thing.do", durability="fsnyc")
+        assert await platform.backlog() == 0
+
+
 async def test_on_replicas(launch: Launch) -> None:
     primary = launch(repl_diskless_sync_delay="0")
     async with client_of(primary, durability_timeout_seconds=0.2) as (client, platform):

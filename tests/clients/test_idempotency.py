@@ -271,6 +271,22 @@ async def test_a_hostile_fact_names_no_key_of_others(
     assert [key async for key in redis.scan_iter("*:once:*")] == []
 
 
+async def test_who_may_not_write_the_record_writes_nothing(redis: redis_asyncio.Redis, platform: Platform) -> None:
+    """Else a repeat would not know of the first."""
+    await redis.acl_setuser(
+        "limited", enabled=True, nopass=True, categories=["+@all"], commands=["-hset"], keys=["*"], reset=True
+    )
+    port = redis.connection_pool.connection_kwargs["port"]
+    async with (
+        redis_asyncio.Redis(port=port, username="limited", password="any") as limited,
+        BaseRedisClient("shop", limited, make_settings("shop")) as client,
+    ):
+        with pytest.raises(ServerRefused, match="NOPERM"):
+            await client.send("demo.order.place", {}, idempotency_key="7")
+    assert await platform.backlog() == 0
+    await redis.acl_deluser("limited")
+
+
 # ── declared by the service ──
 
 

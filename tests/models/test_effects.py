@@ -167,3 +167,42 @@ def test_a_part_of_an_action_shares_its_effects() -> None:
     part.effects.increment("a")
     context.effects.increment("b")
     assert [effect.key for effect in context.effects.gathered] == ["a", "b"]
+
+
+async def test_what_is_for_clients_is_refused_where_it_would_do_nothing() -> None:
+    """What a context sends joins the commit: an idempotency key would be carried along and read by nobody."""
+    context = ActionContext(ACTION, joins_commit=True)
+    for option in ({"idempotency_key": "7"}, {"durability": "fsync"}, {"room_timeout": 1.0}):
+        with pytest.raises(TypeError, match="joins the commit"):
+            await context.send("a.b", **option)
+
+
+async def test_a_call_hands_them_on() -> None:
+    heard: dict[str, Any] = {}
+
+    class Reach:
+        async def call(self, action: DomainAction, **options: Any) -> None:
+            heard.update(options, fields=set(action.model_extra or {}))
+
+    context = ActionContext(ACTION, Reach(), joins_commit=True)  # type: ignore[arg-type]
+    await context.call("a.b", idempotency_key="7", durability="fsync", room_timeout=1.0, timeout=2.0)
+    assert heard == {
+        "idempotency_key": "7",
+        "durability": "fsync",
+        "room_timeout": 1.0,
+        "timeout": 2.0,
+        "service": None,
+        "fields": set(),
+    }
+
+
+async def test_a_part_of_an_action_ends_with_the_whole() -> None:
+    """A part that was left behind in a task could not join the commit any more."""
+    context = ActionContext(ACTION, joins_commit=True)
+    part = context.nested(DomainAction(action_type="demo.other.do", data={}))
+    context.close()
+    assert part.is_open
+    with pytest.raises(ContextClosed, match="ended"):
+        await part.send("a.b")
+    with pytest.raises(ContextClosed, match="ended"):
+        part.effects.increment("a")

@@ -228,3 +228,20 @@ class Ready:
 @pytest.mark.parametrize("work", [Ready, lambda: asyncio.create_task(asyncio.sleep(0, 7))], ids=["object", "task"])
 async def test_anything_awaitable_will_do(work: Callable[[], Awaitable[int]]) -> None:
     assert await isolated(work()) == 7
+
+
+async def test_what_is_set_before_the_first_step_is_not_seen_by_the_next() -> None:
+    """A plain function that makes its coroutine runs in the copy, too."""
+
+    def paint() -> Awaitable[str]:
+        before = colour.get()
+        colour.set("red")
+
+        async def done() -> str:
+            return before
+
+        return done()
+
+    for _ in range(2):
+        assert begin(paint).result == "none"
+    assert colour.get() == "none"
