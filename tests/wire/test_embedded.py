@@ -31,8 +31,8 @@ OWNER = """
 import os, sys
 from nooble.wire.embedded import EmbeddedServer, find
 with EmbeddedServer(sys.argv[1]) as server:
-    print(server.pid, flush=True)
     try:
+        print(server.pid, flush=True)
         order = sys.stdin.readline().strip()
     except KeyboardInterrupt:
         print("alive" if find(server.directory) else "gone", flush=True)
