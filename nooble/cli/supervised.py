@@ -55,7 +55,7 @@ class Ear(threading.Thread):
         while not self._is_over(_SOON if not is_ready else _TICK if self._has_limits else None):
             if not is_ready and self._workers and all(worker.initialized for worker in self._workers):
                 is_ready = True
-                self.say(ready=True, grace=self._grace, **self._used_up())
+                self.say(ready=True, **self._used_up())
             elif is_ready:
                 self.say(**self._used_up())
         with self._lock:
@@ -68,6 +68,7 @@ class Ear(threading.Thread):
         """From now on there is something to stop."""
         with self._lock:
             self._interrupts, self._grace = interrupts, grace
+        self.say(grace=grace)
 
     def made(self, workers: Sequence[BaseWorker]) -> None:
         """These are the workers of this process."""

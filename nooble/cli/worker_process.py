@@ -163,9 +163,9 @@ class Worker:
         *lines, self._unread = self._unread.split(b"\n")
         for report in map(json.loads, lines):
             if "ready" in report:
-                self.ready_at, self.grace = time.monotonic(), report["grace"]
-            elif "failed" in report:
-                self.words = report["failed"]
+                self.ready_at = time.monotonic()
+            self.grace = report.get("grace", self.grace)
+            self.words = report.get("failed", self.words)
             self.last |= report
 
     def bury(self) -> None:
