@@ -39,11 +39,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     # 4 · reaching
     "clients": LOW | {"wire", "events"},
     "operations": LOW | {"wire"},
-    "observability": {"events", "errors", "logger", "models"},
+    "observability": {"events", "errors", "logger", "models", "config"},
     "contracts": {"routing", "models"},
     # 5 · meaning
     "services": LOW | {"routing", "clients"},
-    "dashboard": {"operations", "contracts", "clients"},
+    "dashboard": LOW | {"wire", "operations", "clients", "observability"},
     # 6 · working
     "workers": LOW | WINGS | REACHING | {"services"},
     # 7 · hands

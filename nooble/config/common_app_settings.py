@@ -127,9 +127,24 @@ class CommonAppSettings(BaseSettings):
     worker_max_deliveries: int = Field(
         default=3, ge=1, description="Deliveries without an end (crashes) after which an action is buried."
     )
+    worker_beat_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="Seconds between two signs of life in the registry of workers; 0 keeps the worker out of it.",
+    )
     action_timeout_seconds: float = Field(
         default=0.0, ge=0, description="Seconds that a handler may run; 0 sets no limit."
     )
+
+    # watching
+    probe_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port for /livez, /readyz and /metrics; none by default."
+    )
+    probe_host: str = Field(
+        default="127.0.0.1", description="Address at which that port listens; 0.0.0.0 in containers."
+    )
+    metrics: bool = Field(default=False, description="Whether metrics are counted; needs the extra `prometheus`.")
+    tracing: bool = Field(default=False, description="Whether spans are made; needs the extra `otel`.")
 
     # failure
     retry_attempts: int = Field(default=3, ge=1, description="How often a failing action runs in all; 1 never retries.")
