@@ -50,6 +50,14 @@ class CommonAppSettings(BaseSettings):
         default="auto",
         description="How logs are written: `console` for people, `json` for machines, `auto` decides by the terminal.",
     )
+    log_redact: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(
+            *("password", "passwd", "pwd", "passphrase", "token", "secret", "authorization", "api_key", "access_key"),
+            *("private_key", "credentials", "cookie"),
+        ),
+        description="Names of fields that are hidden in logs, and where actions are shown, beside those declared sensitive; "
+        "joined by commas.",
+    )
 
     # the server
     redis_url: str = Field(
@@ -113,7 +121,7 @@ class CommonAppSettings(BaseSettings):
     # the worker
     worker_concurrency: int = Field(default=1, ge=1, description="How many actions one worker runs at a time.")
     worker_read_ahead: int = Field(
-        default=100, ge=1, description="Most actions that a worker takes before it can start them."
+        default=200, ge=1, description="Most actions that a worker takes before it can start them."
     )
     worker_block_ms: int = Field(default=2_000, ge=1, description="Milliseconds that a read waits for an action.")
     worker_lease_seconds: float = Field(
@@ -182,6 +190,14 @@ class CommonAppSettings(BaseSettings):
         if level not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
             raise ValueError("is one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
         return level
+
+    @field_validator("log_redact", mode="before")
+    @classmethod
+    def _names_from_text(cls, value: Any) -> Any:
+        """Accepts JSON and the shorter `password,token`."""
+        if not isinstance(value, str) or value.lstrip().startswith("["):
+            return _from_json(value)
+        return tuple(name.strip() for name in value.split(",") if name.strip())
 
     @field_validator("service_aliases", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from types import MethodType
 from typing import Any
 
 from nooble.models import ActionContext, DomainAction
+from nooble.models.sensitive import remember, sensitive_names
 from nooble.routing.checks import payload_check, response_check
 from nooble.routing.middleware import Next
 from nooble.routing.origin import Origin, did_you_mean
@@ -55,12 +56,13 @@ def decide(
         source=origin.place,
         model=model,
         response_model=options.get("response_model", signature.returns),
-        sensitive=_sensitive(options.get("sensitive", ()), model, origin),
+        sensitive=_sensitive(options.get("sensitive", ()), model, origin) | sensitive_names(model),
         retry=options.get("retry"),
         timeout=options.get("timeout"),
         once_for=float(options.get("once_for", 0)),
         **_described(function, options),
     )
+    remember(action_type, route.sensitive)
     try:
         payload = None if model is None else payload_check(route)
     except Unreadable as error:
@@ -152,9 +154,14 @@ class Binding:
         """The call for one service: action and context in, result out."""
         handler = MethodType(self._function, service) if self._is_method else self._function
         run = handler if self.signature.is_async else partial(asyncio.to_thread, _in_thread, handler)
-        fills = [(one, self._fill(one.gift, service)) for one in self.signature.parameters]
-        call = _call(run, fills)
+        call = self._call(run, service)
         return call if self._response is None else _checked(call, *self._response)
+
+    def _call(self, run: Callable[..., Awaitable[Any]], service: object) -> Next:
+        parameters, read = self.signature.parameters, self._payload
+        if read is not None and len(parameters) == 1 and not parameters[0].by_keyword:  # what most handlers ask for
+            return lambda action, context: run(read(action.data))
+        return _call(run, [(one, self._fill(one.gift, service)) for one in parameters])
 
     def _fill(self, gift: Gift, service: object) -> Fill:
         if gift == "action":
@@ -171,8 +178,9 @@ class Binding:
 def _call(run: Callable[..., Awaitable[Any]], fills: list[tuple[Parameter, Fill]]) -> Next:
     in_order = [fill for parameter, fill in fills if not parameter.by_keyword]
     by_name = [(parameter.name, fill) for parameter, fill in fills if parameter.by_keyword]
-    if not by_name:
-        return lambda action, context: run(*[fill(action, context) for fill in in_order])
+    if not by_name and len(in_order) == 2:
+        first, second = in_order
+        return lambda action, context: run(first(action, context), second(action, context))
     return lambda action, context: run(
         *[fill(action, context) for fill in in_order], **{name: fill(action, context) for name, fill in by_name}
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from nooble.errors import InvalidPayload, InvalidResponse
 from nooble.models import DomainActionResponse
+from nooble.models.sensitive import sensitive_names
 from nooble.routing.misfits import hide, misfits, told
 from nooble.routing.readers import MISFITS, Reader, reader_of
 from nooble.routing.route import Route, name_of
@@ -70,6 +71,8 @@ def answer_reader(route: Route) -> Reader:
 
 def _response_reader(route: Route) -> Reader:
     read = reader_of(route.response_model)
+    sensitive = sensitive_names(route.response_model)
+    known = {name for names in (fields_of(route.response_model) or {}).values() for name in names}
 
     def response(result: Any) -> Any:
         if isinstance(result, DomainActionResponse):
@@ -78,8 +81,11 @@ def _response_reader(route: Route) -> Reader:
             return read(result)
         except MISFITS as error:
             problem = f"{route}: the result, of type {name_of(type(result))}, does not fit"
-            message, details = told(problem, misfits(error, route.response_model, result, "$"))
-            raise InvalidResponse(message, details=details) from error
+            fields = misfits(error, route.response_model, result, "$")
+            if sensitive:
+                hide(fields, sensitive, known, "$")
+            message, details = told(problem, fields)
+            raise InvalidResponse(message, details=details) from None if sensitive else error
 
     return response
 

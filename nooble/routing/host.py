@@ -85,7 +85,7 @@ class ActionHost:
             here = Origin.here(plain_name(type(self)))  # type: ignore[unreachable]  # not by who checks types
             raise here.error(f"include({router!r}) cannot be meant", "give it an ActionRouter")
         self._declared = joined(self._declared, router.include_in(type(self)), type(self))
-        self.__dict__.pop("_dispatch", None)
+        self._calls.clear()
 
     def find_route(self, action_type: str) -> Route | None:
         """The route of the handler that gets actions of *action_type*: its own, or the catch-all's."""
@@ -116,13 +116,24 @@ class ActionHost:
         with closing(context.nested(action)) as part:
             return await self._dispatch(action, part)
 
+    @property
+    def straight_call(self) -> Next | None:
+        """What `process_action` comes to for an action whose context is known; `None` if a class or an instance has a
+        `process_action` of its own."""
+        is_ours = type(self).process_action is ActionHost.process_action and "process_action" not in vars(self)
+        return self._dispatch if is_ours else None
+
     def local_context(self, action: DomainAction) -> ActionContext:
         """A context for *action* where no worker has made one."""
         return ActionContext(action)
 
     @cached_property
+    def _calls(self) -> _Calls:
+        return _Calls(self)
+
+    @cached_property
     def _dispatch(self) -> Next:
-        calls = _Calls(self)
+        calls = self._calls
 
         def dispatch(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
             return calls[action.action_type](action, context)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typing_extensions import get_type_hints
 
 from nooble.models.actions import failing_fields
+from nooble.models.redaction import is_secret
 from nooble.routing.readers import read_foreign
 from nooble.routing.shapes import is_class, is_dataclass, is_typed_dict, without_none
 
@@ -33,10 +34,17 @@ _DEEPEST = 20
 
 def told(problem: str, fields: Sequence[Field]) -> tuple[str, dict[str, Any]]:
     """Message and details of the error that tells of *problem* and of the failing *fields*."""
-    shown = [{key: text[:MOST_TEXT] for key, text in field.items()} for field in fields[:MOST_FIELDS]]
+    shown = [{key: text[:MOST_TEXT] for key, text in _unsaid(field).items()} for field in fields[:MOST_FIELDS]]
     named = "; ".join(f"{field['path']}: {field['message']}" for field in shown[:_FIRST_FIELDS])
     more = f"; and {len(fields) - _FIRST_FIELDS} more" if len(fields) > _FIRST_FIELDS else ""
     return f"{problem}: {named}{more}", {"errors": shown, "error_count": len(fields)}
+
+
+def _unsaid(field: Field) -> Field:
+    """*field*, without what may repeat the value of a field whose name says that it is sensitive."""
+    if field["type"] in _OWN_WORDS and any(map(is_secret, re.split(r"[.\[\]]+", field["path"]))):
+        return {**field, "message": _NOT_SHOWN}
+    return field
 
 
 def misfits(error: BaseException, declared: Any, data: Any, at: str) -> list[Field]:
@@ -159,9 +167,10 @@ def hide(fields: Iterable[Field], sensitive: Set[str], known: Set[str], at: str)
         found = name.search(field["path"], len(at))
         if found is not None:
             field["path"] = field["path"][: found.end()]
-            field["message"] = "is wrong (sensitive: its value is not shown)"
+            field["message"] = _NOT_SHOWN
         elif field["type"] in _OWN_WORDS and re.split(r"[.\[]", field["path"][len(at) + 1 :])[0] not in known:
             field["message"] = "is wrong (how is not told, as it has sensitive fields)"
 
 
+_NOT_SHOWN = "is wrong (sensitive: its value is not shown)"
 _OWN_WORDS = ("value_error", "assertion_error", "wrong_value")

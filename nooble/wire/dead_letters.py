@@ -15,6 +15,7 @@ import msgspec
 
 from nooble.errors import MalformedAction, NoobleError, code_of
 from nooble.models.action_types import MAX_ACTION_TYPE
+from nooble.models.redaction import masked
 from nooble.wire.codec import codec_of, decode_action
 from nooble.wire.delivery import DATA, ONCE, Delivery
 from nooble.wire.outermost import outermost
@@ -80,7 +81,8 @@ def _traceback(error: BaseException) -> str:
 
 
 def _cut(text: str, from_end: bool = False) -> str:
-    safe = text.encode("utf-8", "replace").decode()
+    near = text[-2 * _MOST_TEXT :] if from_end else text[: 2 * _MOST_TEXT]  # what the cut goes through is masked first
+    safe = masked(near).encode("utf-8", "replace").decode()
     return safe[-_MOST_TEXT:] if from_end else safe[:_MOST_TEXT]
 
 

@@ -18,6 +18,8 @@ _CONTEXT = re.compile(r"[A-Za-z0-9_.:@-]{1,300}")
 _ONCE = re.compile(r"[A-Za-z0-9_.@-]{1,80}")
 _QUEUES = frozenset({"responses", "callbacks"})
 MAX_QUEUE_NAME = 640
+MAX_FOUND = 1_100
+"""Longest name of a service, in bytes, that is looked at where others may have made it."""
 
 
 class QueueManager:
@@ -91,6 +93,44 @@ class QueueManager:
         """Last part of the name of such a record: keys of one tenant are not those of another."""
         names = (idempotency_key,) if tenant_id is None else (tenant_id, idempotency_key)
         return ":".join((action_type, *map(_name_or_digest, names)))
+
+    # ── who works ──
+    def get_service_index(self) -> str:
+        """Key of the sorted set of services that have had workers, by the moment of the last sign of life."""
+        return f"{self.prefix}:{self.environment}:services"
+
+    def get_worker_index(self, service_name: str) -> str:
+        """Key of the sorted set of the workers of a service, by the moment of their last sign of life."""
+        return self._key(service_name, "workers", "main")
+
+    def get_worker_card(self, service_name: str, consumer: str) -> str:
+        """Key of what a worker says of itself."""
+        return self._key(service_name, "workers", consumer)
+
+    def get_declared_routes(self, service_name: str, digest: str) -> str:
+        """Key of the routes that workers of a service have declared."""
+        return self._key(service_name, "routes", digest)
+
+    def get_wish(self, service_name: str, consumer: str) -> str:
+        """Key of what somebody wants a worker to do."""
+        return self._key(service_name, "wishes", consumer)
+
+    # ── looking around ──
+    def get_stream_pattern(self) -> str:
+        """Pattern of the keys of all action streams, for a scan."""
+        return f"{self.prefix}:{self.environment}:*:streams:main"
+
+    def find_service(self, stream: bytes) -> bytes | None:
+        """The service whose action stream *stream* is, whoever has made it; `None` if it is none."""
+        service = stream.removeprefix(f"{self.prefix}:{self.environment}:".encode()).removesuffix(b":streams:main")
+        return service if self.get_visited(service, "streams", b"main") == stream else None
+
+    def get_visited(self, service: bytes, kind: str, context: bytes) -> bytes | None:
+        """Key of a service that was found, for looking at it only: others may have given it any name. `None` if the name
+        would lead elsewhere."""
+        if not 0 < len(service) <= MAX_FOUND or b":" in service:
+            return None
+        return b":".join((self.prefix.encode(), self.environment.encode(), service, kind.encode(), context))
 
     # ── who is meant ──
     def target_service(self, action_type: str) -> str:

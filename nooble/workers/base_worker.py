@@ -8,7 +8,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from nooble.clients.base_redis_client import BaseRedisClient, queue_manager_of
 from nooble.config import CommonAppSettings
@@ -16,17 +16,19 @@ from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
-from nooble.models.context import current_context, find_context
+from nooble.models.context import find_context
 from nooble.observability.logging import log_events
 from nooble.operations.server import read_facts, risks_of
-from nooble.routing.middleware import Middleware, chain
+from nooble.routing.middleware import Middleware, Next, chain
 from nooble.wire.connection import Endpoint
 from nooble.wire.redis_stream import ActionStream, Standing
+from nooble.wire.registry import Registry, Wish
 from nooble.workers.clock import ServerClock
-from nooble.workers.engine import Engine
-from nooble.workers.execution import Execution, Handle
+from nooble.workers.engine import Engine, State
+from nooble.workers.execution import Execution
 from nooble.workers.life import Life
 from nooble.workers.terms import NearestTerms
+from nooble.workers.watching import watched
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -84,12 +86,13 @@ class BaseWorker(ABC):
         self._endpoint = Endpoint(async_redis_conn)
         self._clock = ServerClock()
         self._engine: Engine | None = None
-        self._has_lived = False
+        self._has_lived = self._is_quiet = False
         self._life = Life(self._live, f"nooble-{self.service_name}", self._tell_failure)
         log = get_logger(app_settings.log_level, service=self.service_name)
         self._logger = log.bind()
         self._open_stream()
         log_events(self.events, log)
+        self._watching = watched(self, self._clock)
 
     @abstractmethod
     async def _handle_action(self, action: DomainAction) -> Any:
@@ -137,6 +140,35 @@ class BaseWorker(ABC):
         if not self._life.going_on:
             await self._close()  # what `initialize` has opened, if that was all
 
+    async def quiet(self) -> None:
+        """Take nothing new: hand back what has not started, finish what runs, stay in the group. Until `resume`, or the end
+        of this run. Does nothing if it is not running."""
+        if self._life.going_on:
+            self._is_quiet = True
+            if self._engine is not None:
+                await self._engine.quiet()
+
+    async def resume(self) -> None:
+        """Take up work again, after `quiet`."""
+        self._is_quiet = False
+        if self._engine is not None:
+            self._engine.resume()
+
+    @property
+    def state(self) -> State:
+        """How it is: `starting`, `working`, `quiet` (takes nothing new), `waiting` (for the server), `stopping` or
+        `stopped`."""
+        if not self._life.going_on:
+            return "stopped"
+        if self._life.ending:
+            return "stopping"
+        return "starting" if self._engine is None else self._engine.state
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can take an action: the server and the group are there, and it is neither quiet nor stopping."""
+        return self.state == "working"
+
     @property
     def taken(self) -> int:
         """How many actions this run has started so far."""
@@ -157,6 +189,7 @@ class BaseWorker(ABC):
             await self.initialize()
             await self._process_action_loop()
         finally:
+            self._is_quiet = False
             await self._close()
             self._logger.info("worker_stopped")
 
@@ -192,8 +225,8 @@ class BaseWorker(ABC):
             execution = Execution(
                 service_name=self.service_name,
                 keys=self.queue_manager,
-                handle=self._handle_in_layers(),
-                terms_of=NearestTerms(self.service, settings),
+                handle=chain((*self._watching, *self.middleware), self._way_in()),
+                terms=NearestTerms(self.service, settings),
                 reach=self.redis_client,
                 clock=self._clock,
                 max_deliveries=settings.worker_max_deliveries,
@@ -201,18 +234,34 @@ class BaseWorker(ABC):
                 once_for=settings.idempotency_window_seconds,
                 sole_stream=self.action_stream_name if settings.worker_concurrency == 1 else None,
             )
-            teller = Teller(self.events, self.service_name, self.consumer_name)
+            names = self.service_name, self.consumer_name
             self._engine = Engine(
-                stream=self._stream, execution=execution, clock=self._clock, teller=teller, settings=settings
+                stream=self._stream,
+                execution=execution,
+                clock=self._clock,
+                teller=Teller(self.events, *names),
+                settings=settings,
+                registry=Registry(self._stream.work, self.queue_manager, *names, settings.worker_beat_seconds),
+                routes=lambda: getattr(self.service, "routes", ()),
+                obey=self._obey,
+                is_quiet=self._is_quiet,
             )
         return self._engine
 
-    def _handle_in_layers(self) -> Handle:
-        """`_handle_action`, inside the worker's middleware."""
-        if not self.middleware:
-            return self._handle_action
-        through = chain(self.middleware, lambda action, _: self._handle_action(action))
-        return lambda action: through(action, current_context())
+    def _obey(self, wish: str) -> None:
+        """Do what somebody wants, who has left a wish in the registry. Safe with any text."""
+        if wish in get_args(Wish):
+            self._logger.info("worker_steered", wish=wish)
+        if wish == "stop":
+            self._life.ask_to_end()
+        elif wish == "quiet":
+            self._obeying = asyncio.create_task(self.quiet(), name="nooble-obeying")
+        elif wish == "resume":
+            self._obeying = asyncio.create_task(self.resume(), name="nooble-obeying")
+
+    def _way_in(self) -> Next:
+        """What is called for an action, inside the worker's middleware."""
+        return lambda action, _: self._handle_action(action)
 
     async def _close(self) -> None:
         """Let go of everything, whatever goes wrong with any of it."""

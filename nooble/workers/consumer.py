@@ -8,11 +8,13 @@ import random
 import time
 from functools import partial
 
-from nooble.errors import GroupMissing, ReplyLost, ServerUnavailable
+from nooble.errors import GroupMissing, ServerUnavailable
 from nooble.events import DataLost, Reclaimed, Teller
 from nooble.models.outcomes import Released
 from nooble.wire.delivery import Delivery
 from nooble.wire.redis_stream import ActionStream
+from nooble.workers.batches import tell_received
+from nooble.workers.bell import Bell
 from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.outage import Patience
 from nooble.workers.pace import Pace
@@ -22,6 +24,8 @@ _SOON = 0.25
 _MOST_UNSETTLED = 512
 _LATE_MS = 1000
 """Milliseconds that a claim may take to the server; if its clock says more, it has jumped, and nothing is claimed."""
+_AFTER_ALL = 1.0
+"""Seconds after a read was cut off in which the server may still have handed it something."""
 
 
 class Consumer:
@@ -36,6 +40,11 @@ class Consumer:
         concurrency: how many actions run at a time.
         block_ms: how long a read waits.
         lease: seconds after which entries of a silent consumer are taken over.
+
+    Attributes:
+        is_quiet: whether it is to take nothing new.
+        is_at_rest: whether it takes nothing new, and has handed back what had not started.
+        rested: rings when it is at rest.
     """
 
     def __init__(
@@ -60,14 +69,52 @@ class Consumer:
         self._lease = lease
         self._next_claim = 0.0
         self._upsets = 0
+        self.is_quiet = self.is_at_rest = False
+        self.rested, self._resumed = Bell(), Bell()
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
             room = await self._room()
+            if self.is_quiet:
+                await self._rest()
+                continue
             if self._claim_is_due() and await self._claim():
                 continue
-            self._flight.add(await self._patience.persist(partial(self._take, room)))
+            deliveries = await self._patience.persist(partial(self._take, room))
+            tell_received(self._teller, deliveries)
+            self._flight.add(deliveries)
+
+    # ── quiet ──
+    async def be_quiet(self) -> None:
+        """Take nothing new from now on. A read that waits is cut off."""
+        if not self.is_quiet:
+            self.is_quiet = True
+            self._flight.space.ring_all()
+            self._patience.cuts += 1
+            await self._stream.reader.close()
+
+    def resume(self) -> None:
+        """Take up reading again."""
+        self.is_quiet = False
+        self._resumed.ring_all()
+
+    async def _rest(self) -> None:
+        """Hand back what has not started, and wait until it goes on. The read that was cut off may have been given entries,
+        in its very last moment even after the first look."""
+        self._hand_back(self._flight.take_unstarted())
+        pause: float | None = _AFTER_ALL
+        while self.is_quiet:
+            self._hand_back(await self._patience.persist(self._strays))
+            if self.is_quiet:
+                self.is_at_rest = True
+                self.rested.ring_all()
+                await self._resumed.wait(pause)
+                pause = None
+        self.is_at_rest = False
+
+    async def _strays(self) -> list[Delivery]:
+        return await self._stream.unseen(delivery.entry_id for delivery in self._flight)
 
     # ── reading ──
     async def _take(self, room: int) -> list[Delivery]:
@@ -77,12 +124,12 @@ class Consumer:
         try:
             if flight.unsure:
                 flight.unsure = False
-                if strays := await self._stream.unseen(delivery.entry_id for delivery in flight):
+                if (strays := await self._strays()) or self.is_quiet:
                     return strays
             return await self._stream.read(room, min(self._block_ms, until_claim))
-        except ReplyLost:
+        except ServerUnavailable:
             flight.unsure = True
-            if self._patience.cuts > cuts:  # no outage
+            if self._patience.cuts > cuts and not self._patience.down:  # no outage
                 return []
             raise
         except BaseException:
@@ -114,7 +161,7 @@ class Consumer:
                 patience.hear_clock(server_ms, asked)
                 if patience.upsets == upsets:
                     await self._quiet()
-                if patience.upsets > upsets:  # then idle times say nothing
+                if patience.upsets > upsets or self.is_quiet:  # after an upset, idle times say nothing
                     return False
                 latest_ms = int(patience.clock.now_ms()) + _LATE_MS
                 taken, gone = await self._stream.claim(1, lease_ms, latest_ms)
@@ -131,7 +178,7 @@ class Consumer:
         """Wait until all that is at work has ended or proved harmless; what has not started yet is for others."""
         flight = self._flight
         self._hand_back(flight.take_unstarted())
-        while (seconds := flight.unproven(time.monotonic())) > 0:
+        while (seconds := flight.unproven(time.monotonic())) > 0 and not self.is_quiet:
             await flight.space.wait(seconds)
 
     def _tell(self, taken: list[Delivery], gone: list[bytes]) -> None:
@@ -143,15 +190,16 @@ class Consumer:
 
     # ── room ──
     async def _room(self) -> int:
-        """How many entries may be taken now; waits until it is one or more."""
+        """How many entries may be taken now; waits until it is one or more, or none at all are to be taken."""
         flight = self._flight
-        while True:
+        while not self.is_quiet:
             ahead = self._pace.ahead
             surplus = len(flight.ready) + len(flight.running) - self._concurrency  # beyond what can start at once
             flight.low = ahead // 2  # refilled at half: reads stay large and overlap the handlers
             if surplus <= flight.low and (room := ahead - surplus) > 0 and self._may_take():
                 return room
             await flight.space.wait(_SOON)
+        return 0
 
     def _may_take(self) -> bool:
         return self._flight.unsettled < _MOST_UNSETTLED and not self._flight.on_trial(time.monotonic())

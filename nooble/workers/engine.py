@@ -5,16 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, Literal
 
 from nooble.config import CommonAppSettings
 from nooble.errors import ServerFault
 from nooble.events import DataLost, Teller
 from nooble.models.context import ActionContext
 from nooble.models.outcomes import Released
+from nooble.operations.reading import Worker
+from nooble.routing import Route
 from nooble.wire.delivery import Delivery
 from nooble.wire.redis_stream import ActionStream
+from nooble.wire.registry import Registry
+from nooble.workers.batches import BatchReports
+from nooble.workers.beat import Beat
+from nooble.workers.card import card_of
 from nooble.workers.clock import ServerClock
 from nooble.workers.consumer import Consumer
 from nooble.workers.execution import Execution
@@ -23,12 +30,16 @@ from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.lease import Lease
 from nooble.workers.outage import Patience
 from nooble.workers.pace import Pace
-from nooble.workers.reports import Reports
 from nooble.workers.settlement import Settlement
 from nooble.workers.upkeep import Upkeep
 
+State = Literal["starting", "working", "quiet", "waiting", "stopping", "stopped"]
+"""How a worker is: `quiet` takes nothing new, `waiting` waits for the server."""
+
 _LAST_WORDS = 2.0
 """Seconds beyond the grace in which the last outcomes are written and what is left is handed back."""
+_LOOK = 0.1
+"""Seconds between two looks at whether a worker that was asked to be quiet still is to be."""
 
 
 class Engine:
@@ -40,6 +51,10 @@ class Engine:
         clock: the server's time.
         teller: tells what happens.
         settings: concurrency, lease, grace and bounds.
+        registry: the worker's place among the workers.
+        routes: gives what the service has declared.
+        obey: is given what somebody wants of the worker.
+        is_quiet: whether it takes nothing from the beginning.
     """
 
     def __init__(
@@ -50,6 +65,10 @@ class Engine:
         clock: ServerClock,
         teller: Teller,
         settings: CommonAppSettings,
+        registry: Registry,
+        routes: Callable[[], Iterable[Route]],
+        obey: Callable[[str], None],
+        is_quiet: bool = False,
     ) -> None:
         self.stream = stream
         self.flight = flight = InFlight(trial=settings.worker_lease_seconds / 2)
@@ -69,9 +88,10 @@ class Engine:
             block_ms=settings.worker_block_ms,
             lease=settings.worker_lease_seconds,
         )
+        self._consumer.is_quiet = is_quiet
         self._executors = Executors(flight=flight, execution=execution, pace=pace, teller=teller)
         self._settlement = Settlement(
-            **shared, execution=execution, reports=Reports(teller), max_payload_bytes=settings.max_payload_bytes
+            **shared, execution=execution, reports=BatchReports(teller), max_payload_bytes=settings.max_payload_bytes
         )
         self._lease = Lease(**shared, clock=clock, teller=teller, seconds=settings.worker_lease_seconds)
         self._upkeep = Upkeep(
@@ -81,7 +101,52 @@ class Engine:
             max_dead_letters=settings.dead_letter_max_length,
             dead_letter_ttl=settings.dead_letter_ttl_seconds,
         )
+        self._card = partial(
+            card_of,
+            service=settings.service_name,
+            consumer=stream.consumer,
+            version=settings.service_version,
+            started=time.monotonic(),
+            concurrency=settings.worker_concurrency,
+            lease_seconds=settings.worker_lease_seconds,
+            flight=flight,
+            clock=clock,
+        )
+        self._beat_seconds = settings.worker_beat_seconds
+        self._beat = Beat(
+            registry=registry,
+            patience=patience,
+            teller=teller,
+            seconds=settings.worker_beat_seconds,
+            card=self._describe,
+            routes=routes,
+            obey=obey,
+        )
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._phase: State = "starting"
+
+    @property
+    def state(self) -> State:
+        """How it is now."""
+        if self._phase == "stopping":
+            return "stopping"
+        if self.patience.down:
+            return "waiting"
+        if self._phase == "working" and self._consumer.is_quiet:
+            return "quiet"
+        return self._phase
+
+    async def quiet(self) -> None:
+        """Take nothing new from now on. Returns when what had not started is handed back, or the server is away."""
+        await self._consumer.be_quiet()
+        self._beat.soon()
+        while self.state == "quiet" and not self._consumer.is_at_rest:
+            await self._consumer.rested.wait(_LOOK)
+
+    def resume(self) -> None:
+        """Take up work again."""
+        self._consumer.resume()
+        self._beat.soon()
 
     async def run(self) -> None:
         """Work until cancelled; then come to rest: nothing that was taken is lost. Cancelling again ends the grace.
@@ -99,6 +164,9 @@ class Engine:
         self._start("watch", self._executors.watch())
         for slot in range(self._concurrency):
             self._start(f"executor-{slot}", self._executors.run(slot))
+        if self._beat_seconds:
+            self._start("beat", self._beat.run())
+        self._phase = "working"
         try:
             await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -118,6 +186,8 @@ class Engine:
     # ── coming to rest ──
     async def _come_to_rest(self) -> None:
         """In a task of its own, so that another cancellation cannot leave things half done."""
+        self._phase = "stopping"
+        self._beat.soon()
         self._grace_ends = time.monotonic() + self._grace
         rest = asyncio.create_task(self._rest(), name="nooble-rest")
         cancelled: asyncio.CancelledError | None = None
@@ -175,6 +245,8 @@ class Engine:
                     await self._hand_back_unseen()  # given to us in the very moment in which we stopped reading
                     await self._settlement.finish()
                     await self.stream.leave()
+                if self._beat_seconds:
+                    await self._beat.leave()
         except (ServerFault, TimeoutError):
             return  # what is not written stays pending; its fence is still ours until somebody takes it over
 
@@ -186,6 +258,9 @@ class Engine:
         for error in errors:
             if not isinstance(error, KeyboardInterrupt):  # which the event loop has raised itself
                 raise error
+
+    def _describe(self, digest: str) -> Worker:
+        return self._card(state=self.state, digest=digest)
 
     def _start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(loop, name=f"nooble-{name}")

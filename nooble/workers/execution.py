@@ -4,7 +4,7 @@ settlement."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -27,11 +27,10 @@ from nooble.wire.delivery import Delivery
 from nooble.wire.keys import QueueManager
 from nooble.workers.clock import ServerClock
 from nooble.workers.in_flight import Run
-from nooble.workers.isolation import Begun, begin
+from nooble.workers.isolation import Suspended, begin
 from nooble.workers.judgement import Terms, judge
 
-Handle = Callable[[DomainAction], Awaitable[Any]]
-TermsOf = Callable[[str], Terms]
+Handle = Callable[[DomainAction, ActionContext], Awaitable[Any]]
 
 
 class Execution:
@@ -40,8 +39,8 @@ class Execution:
     Args:
         service_name: origin of callbacks.
         keys: judges the names that callers ask answers to be written to.
-        handle: the worker's `_handle_action`.
-        terms_of: retry and timeout for a type of action.
+        handle: the worker's way to the handler.
+        terms: retry and timeout by type of action, for every type.
         reach: the client that contexts send and call with.
         clock: the server's time.
         max_deliveries: deliveries without an end after which an action is buried.
@@ -56,7 +55,7 @@ class Execution:
         service_name: str,
         keys: QueueManager,
         handle: Handle,
-        terms_of: TermsOf,
+        terms: Mapping[str, Terms],
         reach: Reach | None,
         clock: ServerClock,
         max_deliveries: int,
@@ -67,7 +66,7 @@ class Execution:
         self._service_name = service_name
         self._keys = keys
         self._handle = handle
-        self._terms_of = terms_of
+        self._terms = terms
         self._reach = reach
         self._clock = clock
         self._max_deliveries = max_deliveries
@@ -75,22 +74,38 @@ class Execution:
         self._once_ms = round(once_for * 1000)
         self._sole_stream = sole_stream
 
-    async def execute(self, run: Run) -> Outcome:
-        """Take one delivery through its run."""
+    def execute(self, run: Run) -> Outcome | Awaitable[Outcome]:
+        """Take one delivery through its run.
+
+        Returns:
+            Its outcome; or, if its handler waits for something, what leads to it.
+        """
         try:
             action = run.action = decode_action(self._fit_bytes(run.delivery), run.delivery.first_id)
             run.action_type, run.action_id = action.action_type, action.action_id
             self._refuse_unwanted(run, action)
-            begun = self._begin(run, action)
-            result = begun.result if begun.ended else await begun.rest()
-            return self._complete(run, action, result)
-        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
-            raise  # not the handler's to decide
+            result = self._begin(run, action)  # middleware, service, handler: the first step
+            if type(result) is Suspended:
+                return self._go_on(run, action, result)
+            outcome = self._complete(run, action, result)
+        except _NOT_THE_HANDLERS:
+            self._close(run)
+            raise
+        except BaseException as error:
+            outcome = self.fail(run, error)
+        self._close(run)
+        return outcome
+
+    async def _go_on(self, run: Run, action: DomainAction, suspended: Suspended) -> Outcome:
+        """The further steps of a handler that waits."""
+        try:
+            return self._complete(run, action, await suspended.rest())
+        except _NOT_THE_HANDLERS:
+            raise
         except BaseException as error:
             return self.fail(run, error)
         finally:
-            if run.context is not None:
-                run.context.is_open = False
+            self._close(run)
 
     def fail(self, run: Run, error: BaseException) -> Outcome:
         """The outcome of a delivery that ended with *error*."""
@@ -167,10 +182,10 @@ class Execution:
             self._keys.accept_callback(action.callback_queue_name, action.callback_action_type)
 
     # ── the handler ──
-    def _begin(self, run: Run, action: DomainAction) -> Begun:
+    def _begin(self, run: Run, action: DomainAction) -> Any:
         """Call the handler, and take its first step."""
         delivery = run.delivery
-        terms = run.terms = self._terms_of(action.action_type)
+        terms = run.terms = self._terms[run.action_type]
         if terms.timeout:
             run.until = self._clock.monotonic() + terms.timeout
         context = run.context = ActionContext(
@@ -183,9 +198,14 @@ class Execution:
             self._sole_stream,
         )
         set_current(context)  # of the executor; the handler has a copy
-        return begin(self._handle, action)
+        return begin(self._handle, action, context)
 
     # ── after the handler ──
+    def _close(self, run: Run) -> None:
+        """What its handler has left running sends nothing through its context any more."""
+        if run.context is not None:
+            run.context.is_open = False
+
     def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
         context, delivery, reply = run.context, run.delivery, None
         assert context is not None
@@ -253,4 +273,6 @@ def without_framework(traceback: TracebackType | None) -> TracebackType | None:
     return frame or traceback
 
 
+_NOT_THE_HANDLERS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What a handler may raise and does not decide: who ends the task means it for the task."""
 _LONGEST_TTL = 10**12

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from nooble.errors import ActionTimeout, HandlerCancelled
 from nooble.events import LeaseLost, Started, Teller
@@ -74,7 +75,9 @@ class Executors:
             if wants(Started):
                 self._tell_started(run.delivery)
             try:
-                outcome: Outcome | None = await execute(run)
+                outcome: Any = execute(run)
+                if not isinstance(outcome, Outcome):
+                    outcome = await outcome
             except asyncio.CancelledError as error:
                 outcome = self._cut_short(run, error)
             else:

@@ -11,42 +11,44 @@ from typing import Any
 import msgspec
 
 
-class Begun(msgspec.Struct, gc=False):
-    """Work whose first step has been taken.
+class Suspended(msgspec.Struct, gc=False):
+    """Work that waits for something after its first step.
 
     Attributes:
-        result: what it came to, if it has `ended`.
-        ended: whether it came to its end without having to wait.
-        awaited: what it waits for otherwise.
+        awaited: what it waits for.
         run, steps: how it goes on, and what.
     """
 
-    result: Any
-    ended: bool = True
-    awaited: Any = None
-    run: Callable[..., Any] | None = None
-    steps: Any = None
+    awaited: Any
+    run: Callable[..., Any]
+    steps: Any
 
     def rest(self) -> Awaitable[Any]:
         """Go on to the end."""
         return _go_on(self.run, self.steps, self.awaited)
 
 
-def begin(function: Callable[..., Awaitable[Any]], *args: Any) -> Begun:
+def begin(function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
     """Call *function* and take its first step, with context variables of its own: what never waits needs no more.
 
     `current_task()`, `asyncio.timeout()`, task groups and cancellation see one and the same task throughout.
+
+    Returns:
+        What it came to; or `Suspended`, if it has to wait for something first.
     """
     run = copy_context().run
-    work = run(function, *args)
+    try:
+        work = run(function, *args)
+    except (GeneratorExit, StopIteration) as error:
+        raise _not_for_a_handler(error) from error
     steps: Any = work if type(work) is types.CoroutineType else work.__await__()
     try:
         awaited = run(steps.send, None)
     except StopIteration as stop:
-        return Begun(stop.value)
+        return stop.value
     except GeneratorExit as error:
-        raise _not_for_a_handler() from error
-    return Begun(None, False, awaited, run, steps)
+        raise _not_for_a_handler(error) from error
+    return Suspended(awaited, run, steps)
 
 
 @types.coroutine
@@ -67,8 +69,8 @@ def _go_on(run: Any, steps: Any, awaited: Any) -> Generator[Any, Any, Any]:
     except GeneratorExit as error:  # it ends the coroutine that awaits, so only who closes that may send it
         if closing:
             raise
-        raise _not_for_a_handler() from error
+        raise _not_for_a_handler(error) from error
 
 
-def _not_for_a_handler() -> RuntimeError:
-    return RuntimeError("GeneratorExit is not for a handler to raise")
+def _not_for_a_handler(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__} is not for a handler to raise")

@@ -32,6 +32,11 @@ class Life:
         """Whether there is a life that has not come to rest."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the life that goes on was asked to end."""
+        return self.going_on and self._ending is self._task
+
     def start(self) -> None:
         """Begin a life in the background, unless one is going on."""
         if not self.going_on:
@@ -61,14 +66,19 @@ class Life:
         Args:
             wait: whether to wait; what is called by the life itself must not.
         """
+        task = self.ask_to_end()
+        if task is not None and wait and asyncio.current_task() is not task:
+            await asyncio.wait({task})
+
+    def ask_to_end(self) -> asyncio.Task[None] | None:
+        """End the life that goes on, if one does, and do not wait. Returns its task."""
         task = self._task
         if task is None or task.done():
-            return
+            return None
         if self._ending is not task:
             self._ending = task
             task.cancel()
-        if wait and asyncio.current_task() is not task:
-            await asyncio.wait({task})
+        return task
 
     def _begin(self) -> asyncio.Task[None]:
         self._task = asyncio.create_task(self._live(), name=self._name)

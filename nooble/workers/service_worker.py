@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault
 from nooble.models.actions import DomainAction
+from nooble.routing.middleware import Next
 from nooble.workers.base_worker import BaseWorker
 
 if TYPE_CHECKING:
@@ -41,3 +42,11 @@ class ServiceWorker(BaseWorker):
         """Hand *action* to the service."""
         handling: Coroutine[Any, Any, Any] = self.service.process_action(action)
         return handling
+
+    def _way_in(self) -> Next:
+        """The service's handlers themselves, if nobody has put anything of their own before them."""
+        straight: Next | None = getattr(self.service, "straight_call", None)
+        is_ours = type(self)._handle_action is ServiceWorker._handle_action and "_handle_action" not in vars(self)
+        if straight is None or self.middleware or not is_ours:  # a middleware may pass on another action
+            return super()._way_in()
+        return straight

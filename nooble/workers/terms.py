@@ -9,8 +9,8 @@ from nooble.retry import Retry
 from nooble.workers.judgement import Terms
 
 
-class NearestTerms:
-    """Looks terms up.
+class NearestTerms(dict[str, Terms]):
+    """The terms by type of action, looked up when they are first asked for.
 
     Args:
         service: what handles the actions; if it declares none, the settings hold for all.
@@ -29,22 +29,17 @@ class NearestTerms:
             retry=getattr(service, "retry", None) or retry,
             timeout=settings.action_timeout_seconds if timeout is None else timeout,
         )
-        self._known: dict[str, Terms] = {}
 
-    def __call__(self, action_type: str) -> Terms:
-        """The terms for *action_type*."""
-        terms = self._known.get(action_type)
-        if terms is not None or self._find_route is None:
-            return terms or self._default
-        route = self._find_route(action_type)
+    def __missing__(self, action_type: str) -> Terms:
+        route = None if self._find_route is None else self._find_route(action_type)
         if route is None:
             return self._default
-        terms = self._known.get(route.action_type)  # many types may share the catch-all
-        if terms is None:
-            terms = self._known[route.action_type] = Terms(
-                retry=route.retry or self._default.retry,
-                own_retry=route.retry,
-                timeout=self._default.timeout if route.timeout is None else route.timeout,
-                once_for=route.once_for,
-            )
+        if route.action_type != action_type and route.action_type in self:  # many types may share the catch-all
+            return self[route.action_type]
+        terms = self[route.action_type] = Terms(
+            retry=route.retry or self._default.retry,
+            own_retry=route.retry,
+            timeout=self._default.timeout if route.timeout is None else route.timeout,
+            once_for=route.once_for,
+        )
         return terms

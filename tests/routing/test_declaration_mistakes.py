@@ -504,63 +504,125 @@ def service_retry_by_number() -> None:
 
 MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
     one_segment: ("OrderService.create", "'orders' is no action type", "such as 'pedidos.pedido.crear'"),
-    capitals: ("OrderService.create", "'Orders.create' is no action type", "a-z, 0-9, '_' and '-'"),
-    no_text: ("OrderService.create", "7 is no action type", "write two segments or more"),
+    capitals: (
+        "OrderService.create",
+        "'Orders.create' is no action type",
+        "a-z, 0-9, '_' and '-', such as 'pedidos.pedido.crear'",
+    ),
+    no_text: (
+        "OrderService.create",
+        "7 is no action type",
+        "write two segments or more of a-z, 0-9, '_' and '-', such as 'pedidos.pedido.crear'",
+    ),
     no_parentheses: ("OrderService.create", "@action without parentheses", 'write @action("service.entity.verb")'),
     unknown_option: ("OrderService.create", "unknown option 'retrys'", "did you mean 'retry'?"),
-    unknown_option_like_no_other: ("OrderService.create", "unknown option 'colour'", "known: model, response_model,"),
+    unknown_option_like_no_other: (
+        "OrderService.create",
+        "unknown option 'colour'",
+        "known: model, response_model, retry, timeout, once_for, title, description, tags, deprecated, "
+        "version, sensitive",
+    ),
     retry_by_number: ("OrderService.create", "retry=5 cannot be meant", "a policy such as Retry(attempts=5)"),
     negative_timeout: ("OrderService.create", "timeout=-1 cannot be meant", "give it seconds, 0 for no limit"),
     tags_without_order: ("OrderService.create", "cannot be meant", "give it a list of names"),
     tags_in_one_text: ("OrderService.create", "tags='orders' cannot be meant", "give it a list of names"),
     sensitive_field_that_is_none: ("OrderService.create", "'nomber' is no field of Order", "did you mean 'number'?"),
-    not_a_function: ("OrderService.create", "is not a function", "put @action directly above def or async def"),
-    not_even_a_wrapper: ("a partial", "is not a function", "put @action directly above def or async def"),
+    not_a_function: (
+        "OrderService.create",
+        "is not a function",
+        "put @action directly above def or async def, under no other decorator of a method",
+    ),
+    not_even_a_wrapper: (
+        "a partial",
+        "is not a function",
+        "put @action directly above def or async def, under no other decorator of a method",
+    ),
     outside_of_a_class: ("create", "@action outside of a class", "a function of an ActionRouter: @router.action(...)"),
     no_self: ("OrderService.create", "takes no self", "write self as its first parameter, or use an ActionRouter"),
-    no_annotation: ("OrderService.create", "parameter 'order' has no annotation", "annotate it with its model"),
+    no_annotation: (
+        "OrderService.create",
+        "parameter 'order' has no annotation",
+        "annotate it with its model, DomainAction or ActionContext, or give model=… to the decorator",
+    ),
     no_annotation_further_on: ("OrderService.create", "parameter 'context' has no annotation", "or ActionContext"),
     unresolvable_annotation: (
         "OrderService.create",
         "the annotation of 'order', 'NowhereDefined', cannot be resolved (NameError",
-        "import or define the type",
+        "import or define the type, at run time and not only for type checkers, before the class",
     ),
     annotation_only_for_checkers: (
         "OrderService.price",
         "the return annotation, 'OnlyForCheckers', cannot be resolved",
-        "at run time and not only for type checkers",
+        "at run time and not only for type checkers, before the class",
     ),
-    payload_that_is_no_mapping: ("OrderService.create", "'number' (int) cannot be filled", "a payload is a mapping"),
-    parameter_that_nobody_fills: ("OrderService.create", "'urgent' (bool) cannot be filled", "give anything else a"),
-    context_that_cannot_be_reached: ("OrderService.create", "'context' (ActionContext) cannot be filled", "by name"),
+    payload_that_is_no_mapping: (
+        "OrderService.create",
+        "'number' (int) cannot be filled",
+        "a payload is a mapping: annotate it with a pydantic model, a Struct, a dataclass, a TypedDict or dict",
+    ),
+    parameter_that_nobody_fills: (
+        "OrderService.create",
+        "'urgent' (bool) cannot be filled",
+        "give anything else a default",
+    ),
+    context_that_cannot_be_reached: (
+        "OrderService.create",
+        "'context' (ActionContext) cannot be filled",
+        "by name, or put it first",
+    ),
     two_payloads: ("OrderService.create", "'customer' (dict[str, Any]) cannot be filled", "join both in one model"),
-    payload_after_the_context: ("OrderService.create", "'order' (Order) cannot be filled", "it comes first"),
-    model_that_nobody_takes: ("OrderService.create", "no parameter takes the payload", "add one, before all other"),
-    model_that_is_no_mapping: ("OrderService.create", "model=list[int] is no mapping", "give a pydantic model, a"),
-    kind_of_action: ("OrderService.create", "'order' (Urgent) cannot be filled", "annotate it with DomainAction or"),
+    payload_after_the_context: (
+        "OrderService.create",
+        "'order' (Order) cannot be filled",
+        "it comes first: join both in one model",
+    ),
+    model_that_nobody_takes: (
+        "OrderService.create",
+        "no parameter takes the payload",
+        "add one, before all other parameters",
+    ),
+    model_that_is_no_mapping: (
+        "OrderService.create",
+        "model=list[int] is no mapping",
+        "give a pydantic model, a Struct, a dataclass, a TypedDict or dict",
+    ),
+    kind_of_action: (
+        "OrderService.create",
+        "'order' (Urgent) cannot be filled",
+        "annotate it with DomainAction or ActionContext itself, and nothing else",
+    ),
     action_or_payload: ("OrderService.create", "'order' (Order | DomainAction) cannot be filled", "and nothing else"),
     model_against_annotation: (
         "OrderService.create",
         "model=Order, but the payload is annotated DomainActionLike",
-        "say it once",
+        "say it once: drop model=…",
     ),
     result_that_is_no_data: (
         "OrderService.create",
         "the result is declared Elsewhere, but Elsewhere is no data",
         "response_model=None leaves it unchecked",
     ),
-    result_to_be_awaited: ("OrderService.create", "Awaitable is no data", "declare a pydantic model, a Struct"),
+    result_to_be_awaited: (
+        "OrderService.create",
+        "Awaitable is no data",
+        "declare a pydantic model, a Struct, a dataclass, a TypedDict or plain types; response_model=None "
+        "leaves it unchecked",
+    ),
     payload_of_what_is_no_data: (
         "OrderService.create",
         "the payload is declared dict[str, Elsewhere], but Elsewhere is no data",
-        "declare a pydantic model, a Struct",
+        "declare a pydantic model, a Struct, a dataclass, a TypedDict or plain types",
     ),
     payload_of_what_is_not_defined_yet: (
         "OrderService.create",
         "Half names OtherHalf, which is not defined",
         "define it before the class",
     ),
-    structs_that_cannot_be_told_apart: ("OrderService.create", "all Struct types must be tagged", "declare a pydantic"),
+    structs_that_cannot_be_told_apart: (
+        "OrderService.create",
+        "all Struct types must be tagged",
+        "declare a pydantic model, a Struct, a dataclass, a TypedDict or plain types",
+    ),
     generator: ("OrderService.list_orders", "is a generator", "return a list instead of yielding"),
     hidden_signature: ("OrderService.create", "takes *args or **kwargs", "@functools.wraps(function)"),
     hidden_action: ("OrderService.create", "a decorator above @action('orders.order.create')", "put @action on top"),
@@ -570,7 +632,7 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
     two_methods: (
         "OrderService.make",
         "a second handler of OrderService for the action 'orders.order.create', which OrderService.create handles",
-        "give one of the two another action type",
+        "give one of the two another action type, or remove it; to override a method, give it the same name",
     ),
     two_methods_of_one_name: (
         "OrderService.create",
@@ -582,33 +644,69 @@ MISTAKES: dict[Callable[[], None], tuple[str, str, str]] = {
         "the action 'orders.order.create' is lost: a method of the same name replaces it",
         "give one of the two another name",
     ),
-    two_catch_alls: ("OrderService.rest", "for the action '*', which OrderService.others handles", "or remove it"),
+    two_catch_alls: (
+        "OrderService.rest",
+        "for the action '*', which OrderService.others handles",
+        "or remove it; to override a method, give it the same name",
+    ),
     another_method_of_a_subclass: (
         "OrderService.make",
         "which Orders.create handles",
         "to override a method, give it the same name",
     ),
-    method_and_router: ("made", "a second handler", "or remove it"),
+    method_and_router: ("made", "a second handler", "or remove it; to override a method, give it the same name"),
     attribute_over_an_action: (
         "OrderService.create",
         "is a NoneType, and hides the action 'orders.order.create' of Orders.create",
-        "override the method",
+        "override the method by a method",
     ),
-    override_of_another_model: ("OrderService.create", "model=Order, but the payload is annotated", "say it once"),
+    override_of_another_model: (
+        "OrderService.create",
+        "model=Order, but the payload is annotated",
+        "say it once: drop model=…",
+    ),
     name_of_the_framework: ("OrderService.retry", "its name hides ActionHost.retry", "give the method another name"),
     router_with_a_wrong_prefix: ("ActionRouter('Orders.')", "cannot begin an action type", "joined by dots"),
     router_with_a_prefix_of_no_text: ("ActionRouter(None)", "None cannot begin an action type", "joined by dots"),
-    router_with_a_wrong_timeout: ("ActionRouter('orders')", "timeout='2 s' cannot be meant", "give it seconds"),
+    router_with_a_wrong_timeout: (
+        "ActionRouter('orders')",
+        "timeout='2 s' cannot be meant",
+        "give it seconds, 0 for no limit",
+    ),
     router_without_parentheses: ("create", "@router.action without parentheses", 'write @router.action("verb")'),
-    router_catch_all_with_prefix: ("others", "'orders.order.*' is no action type", "write two segments or more"),
-    router_with_a_name_of_no_text: ("create", "7 is no action type", "write two segments or more"),
-    method_on_a_router: ("OrderService.create", "parameter 'self' has no annotation", "declare methods with @action"),
-    two_functions: ("make", "for the action 'orders.order.create', which create handles", "or remove it"),
+    router_catch_all_with_prefix: (
+        "others",
+        "'orders.order.*' is no action type",
+        "write two segments or more of a-z, 0-9, '_' and '-', such as 'pedidos.pedido.crear'",
+    ),
+    router_with_a_name_of_no_text: (
+        "create",
+        "7 is no action type",
+        "write two segments or more of a-z, 0-9, '_' and '-', such as 'pedidos.pedido.crear'",
+    ),
+    method_on_a_router: (
+        "OrderService.create",
+        "parameter 'self' has no annotation",
+        "declare methods with @action, or take the service by its annotated class",
+    ),
+    two_functions: (
+        "make",
+        "for the action 'orders.order.create', which create handles",
+        "or remove it; to override a method, give it the same name",
+    ),
     function_for_another_service: ("create", "asks for Invoices, but", "include its router in Invoices"),
-    function_added_too_late: ("create", "OrderService has already included", "import this module before the class"),
+    function_added_too_late: (
+        "create",
+        "OrderService has already included",
+        "import this module before the class that includes its router",
+    ),
     including_what_is_no_router: ("BaseService", "include('orders') cannot be meant", "give it an ActionRouter"),
     routers_that_are_none: ("OrderService", "routers=<ActionRouter orders: 0 actions>", "a list of ActionRouters"),
-    middleware_without_a_list: ("OrderService", "middleware=<function", "a list of functions async def (action,"),
+    middleware_without_a_list: (
+        "OrderService",
+        "middleware=<function",
+        "a list of functions async def (action, context, call_next)",
+    ),
     service_retry_by_number: ("OrderService", "retry=3 cannot be meant", "a policy such as Retry(attempts=5)"),
 }
 
@@ -623,7 +721,7 @@ def test_a_mistake_is_told_where_it_stands_and_with_its_mend(
     assert "test_declaration_mistakes.py" in told
     assert where in told
     assert problem in told
-    assert mend in told.partition(problem)[2]
+    assert told.partition(problem)[2].endswith(mend)
 
 
 def test_every_mistake_of_this_file_is_tried() -> None:

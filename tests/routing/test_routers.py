@@ -169,3 +169,19 @@ async def test_the_middleware_of_a_router_runs_inside_that_of_the_service_and_on
     assert await asked(service, "noted.inside.do") == "noted.inside.do"
     await asked(service, "noted.outside.do")
     assert seen == ["service noted.inside.do", "router noted.inside.do", "service noted.outside.do"]
+
+
+async def test_a_router_that_is_included_late_is_served_at_once() -> None:
+    """What has been found out for the first action does not stand in the way of the next."""
+    late = ActionRouter("orders.late")
+
+    @late.action("ask")
+    async def ask(question: Order, *, loudly: bool = False) -> str:
+        return f"{question.number}{'!' if loudly else ''}"
+
+    service = OrderService()
+    assert await asked(service, "orders.order.create", number=7) == 7
+    service.include(late)
+    assert await asked(service, "orders.late.ask", number=8) == "8"
+    assert await asked(service, "orders.order.count") == 1
+    assert await ask(Order(number=9), loudly=True) == "9!"

@@ -302,7 +302,7 @@ def test_where_nothing_can_be_read_nothing_is_salvaged(data: bytes | None) -> No
     assert wire.salvage(data) is None
 
 
-@pytest.mark.parametrize("value", [[[[]]] * 1_000_000, {"a": "b" * 10_000_000}, "x" * 10_000_000, 10**18])
+@pytest.mark.parametrize("value", [[[[]]] * 100_000, {"a": "b" * 10_000_000}, "x" * 10_000_000, 10**18])
 def test_a_type_that_is_no_text_or_too_long_is_not_carried_along(value: Any) -> None:
     found = wire.salvage(JSON.encode(LEAST | {"action_type": value}))
     assert found is not None

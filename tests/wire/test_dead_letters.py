@@ -93,3 +93,16 @@ def test_of_a_long_traceback_the_end_is_kept() -> None:
         kept = letter(error)
     assert len(kept["traceback"]) == 4_000
     assert kept["traceback"].endswith("ValueError: at the bottom\n")
+
+
+def test_the_name_of_its_record_is_kept_with_all_the_rest() -> None:
+    delivery = Delivery(b"7-3", b"{}", 1, 0, {b"once": b"orders.order.create:k-1"})
+    kept = letter(ValueError("no"), delivery)
+    assert kept["once"] == b"orders.order.create:k-1"
+    assert (kept["reason"], kept["data"]) == ("HANDLER_ERROR", b"{}")
+
+
+def test_of_a_long_message_the_beginning_is_kept_and_what_is_no_text_is_marked() -> None:
+    kept = letter(ValueError("first " + "\ud800" + "x" * 10_000))
+    assert kept["error"].startswith("ValueError: first ?xxx")
+    assert len(kept["error"]) == 4_000

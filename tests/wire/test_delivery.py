@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from nooble.wire.delivery import Delivery, deliveries_of, read_fields
+from nooble.wire.delivery import Delivery, deliveries_of, delivery_of, read_fields
 
 HUGE = b"9" * 5_000
 
@@ -115,3 +117,58 @@ def test_going_round_and_round_changes_nothing() -> None:
 def _read(fields: list[bytes]) -> tuple[bytes | None, int, int, dict[bytes, bytes] | None]:
     data, facts = read_fields(fields)
     return data, 1, 0, facts
+
+
+# ── the quick way ──
+
+FIELDS = st.lists(
+    st.sampled_from([b"data", b"v", b"1", b"{}", b"first_id", b"5-1", b"attempt", b"once", b"a:b"]), max_size=6
+)
+
+
+SENT = st.sampled_from([[b"data", b"{}"], [b"data", b"{}", b"v", b"1"]])
+
+
+@given(st.lists(st.none() | SENT | FIELDS, max_size=5), st.integers(0, 1_000))
+@example([[b"data", b"{}", b"v", b"1"], [b"data", b"{}"], [b"v", b"1", b"data", b"{}"], None], 7)
+def test_what_is_read_quickly_is_read_as_everything_else_is(entries: list[list[bytes] | None], order: int) -> None:
+    """The entries that most are have a way of their own; it leads to the same."""
+    ids = [b"%d-0" % number for number in range(len(entries))]
+    quick = deliveries_of(list(map(list, zip(ids, entries, strict=True))), order)
+    for number, (made, entry_id, fields) in enumerate(zip(quick, ids, entries, strict=True)):
+        plain = delivery_of(entry_id, fields, 1, order + number)
+        assert [made.entry_id, made.data, made.token, made.order, made.facts] == [
+            *(entry_id, plain.data, 1, order + number, plain.facts)
+        ]
+
+
+def test_what_was_just_sent_is_known_to_be_fresh_and_nothing_else_is() -> None:
+    sent = [[b"data", b"{}"], [b"data", b"{}", b"v", b"1"]]
+    others = [[b"data", b"{}", b"v", b"2"], [b"data", b"{}", b"attempt", b"1"], [b"v", b"1", b"data", b"{}"], [], None]
+    made = deliveries_of([[b"7-3", fields] for fields in sent + others], 0)
+    assert [one.is_fresh for one in made] == [True] * 2 + [False] * 5
+    assert [one.facts for one in made[:2]] == [None, {b"v": b"1"}]
+
+
+def test_one_that_was_taken_over_says_how_often_it_was_delivered() -> None:
+    one = delivery_of(b"7-3", [b"data", b"{}", b"deliveries", b"2"], 4)
+    assert (one.entry_id, one.data, one.token, one.order, one.deliveries) == (b"7-3", b"{}", 4, -1, 6)
+
+
+@pytest.mark.parametrize(("length", "is_one"), [(41, True), (42, False)])
+def test_an_id_is_no_longer_than_a_server_makes_them(length: int, is_one: bool) -> None:
+    assert (delivery(b"first_id", b"5-" + b"1" * (length - 2)).facts is not None) == is_one
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [(b"orders.order.create:k-1", True), (b"x" * 400, True), (b"x" * 401, False), (b"a b", False), (b"", False)],
+)
+def test_the_name_of_a_record_is_one_or_is_left_out(value: bytes, is_one: bool) -> None:
+    one = delivery(b"once", value)
+    assert one.once == (value.decode() if is_one else None)
+    assert (b"once" in one.onward()) == is_one
+
+
+def test_an_entry_that_had_no_data_goes_on_with_none() -> None:
+    assert Delivery(b"7-3", None).onward() == [b"data", b"", b"first_id", b"7-3"]

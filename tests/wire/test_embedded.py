@@ -25,6 +25,7 @@ from tests.support.servers import find_binary
 from tests.support.settings import make_settings
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.server
 REDIS = find_binary("redis")
 
 OWNER = """

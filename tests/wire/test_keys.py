@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import fakeredis
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from nooble.errors import ForbiddenCallback, QueueManagerError
 from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
-from nooble.wire.keys import MAX_QUEUE_NAME, QueueManager
+from nooble.wire.keys import MAX_QUEUE_NAME, QueueManager, lua_literal
 
 ID = "3f2b8c1e-5d4a-4f6b-9a7c-0e1d2c3b4a59"
 
@@ -36,6 +40,8 @@ def test_the_other_keys_of_a_service_follow_the_same_pattern(keys: QueueManager)
     assert keys.get_answer_inbox("orders", "n1") == "nooble4:test:orders:responses:inbox:n1"
     assert keys.get_retry_set("orders") == "nooble4:test:orders:retries:main"
     assert keys.get_dead_letter_stream("orders") == "nooble4:test:orders:dead_letters:main"
+    assert keys.get_backlog_bound("orders") == "nooble4:test:orders:limits:backlog"
+    assert keys.get_once_record("orders", "a.b:k") == "nooble4:test:orders:once:a.b:k"
 
 
 @pytest.mark.parametrize("service", ["orders", "mi-servicio.v2", "a_b"])
@@ -229,3 +235,59 @@ def test_what_is_remembered_of_names_from_outside_is_bounded(keys: QueueManager)
         keys.target_stream(f"a.b{number}")
     assert len(keys._accepted) <= 10_000
     assert len(keys._streams) <= 10_000
+
+
+def test_in_a_pattern_letters_stand_for_themselves_and_all_else_is_escaped() -> None:
+    """An escaped letter would be a class of letters."""
+    assert lua_literal("Az09_") == "Az09_"
+    assert lua_literal("a-b.c%") == "a%-b%.c%%"
+
+
+keys_of_senders = st.text(st.characters(exclude_categories=[]), max_size=200)
+
+
+def test_a_key_that_can_be_part_of_a_name_is_seen_in_it(keys: QueueManager) -> None:
+    assert keys.get_once_context("orders.order.create", "k-1@x.y") == "orders.order.create:k-1@x.y"
+    assert keys.get_once_context("orders.order.create", "k-1", "acme") == "orders.order.create:acme:k-1"
+
+
+@given(keys_of_senders, st.none() | keys_of_senders)
+@example("half a \ud800 pair", "\ud800")
+def test_any_other_stands_there_as_its_digest(key: str, tenant: str | None) -> None:
+    keys = QueueManager("nooble4", "test")
+    context = keys.get_once_context("orders.order.create", key, tenant)
+    named = context.split(":")
+    assert named[0] == "orders.order.create"
+    assert len(named) == (2 if tenant is None else 3)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.@-]{1,80}", part) for part in named[1:])
+    assert context == keys.get_once_context("orders.order.create", key, tenant)
+
+
+def test_keys_of_two_tenants_and_of_two_actions_are_two(keys: QueueManager) -> None:
+    asked = [
+        ("a.b", "k", None),
+        ("a.b", "k", "t"),
+        ("a.b", "k", "u"),
+        ("a.c", "k", None),
+        ("a.b", "ñ", None),
+        ("a.b", "n!", None),
+    ]
+    assert len({keys.get_once_context(*one) for one in asked}) == len(asked)
+    assert re.fullmatch(r"a\.b:h-[0-9a-f]{32}", keys.get_once_context("a.b", "x" * 81))
+    assert keys.get_once_context("a.b", "x" * 80) == "a.b:" + "x" * 80
+
+
+def test_what_was_accepted_once_is_the_same_the_next_time(keys: QueueManager) -> None:
+    for queue, kind in (
+        ("nooble4:test:shop:responses:a:1", "responses"),
+        ("nooble4:test:shop:callbacks:a:1", "callbacks"),
+    ):
+        assert [keys.accept_callback(queue, None) for _ in range(2)] == [kind, kind]
+        assert keys.accept_callback(queue, "shop.order.created") == kind
+
+
+def test_a_callback_may_go_to_the_stream_that_its_first_segment_names_though_an_alias_leads_elsewhere(
+    keys: QueueManager,
+) -> None:
+    for service in ("query", "query_service"):
+        assert keys.accept_callback(keys.get_service_action_stream(service), "query.answer.given") == "streams"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from nooble.errors import (
     RetryLater,
     SelfCall,
 )
-from nooble.models import DomainAction, DomainActionResponse, ErrorDetail, current_context
+from nooble.models import ActionContext, DomainAction, DomainActionResponse, ErrorDetail, current_context
 from nooble.models.outcomes import Answered, Buried, Completed, Expired, Failed, Outcome, Reply, Retried
 from nooble.retry import Retry
 from nooble.wire.delivery import Delivery
@@ -51,7 +52,7 @@ What = Callable[[DomainAction], Any]
 def execution(what: What, **options: Any) -> Execution:
     """An execution whose handler does *what*."""
 
-    async def handle(action: DomainAction) -> Any:
+    async def handle(action: DomainAction, context: ActionContext) -> Any:
         result = what(action)
         return await result if asyncio.iscoroutine(result) else result
 
@@ -61,7 +62,7 @@ def execution(what: What, **options: Any) -> Execution:
         "service_name": "demo",
         "keys": keys,
         "handle": handle,
-        "terms_of": lambda _: TERMS,
+        "terms": defaultdict(lambda: TERMS),
         "reach": reach,
         "clock": ServerClock(),
         "max_deliveries": 3,
@@ -77,7 +78,12 @@ def delivery(entry_id: bytes | None = None, *, token: int = 1, facts: Any = None
 
 
 async def outcome_of(what: What, of: Delivery | None = None, **options: Any) -> Outcome:
-    return await execution(what, **options).execute(Run(of or delivery()))
+    return await executed(execution(what, **options), Run(of or delivery()))
+
+
+async def executed(execution: Execution, run: Run) -> Outcome:
+    outcome = execution.execute(run)
+    return outcome if isinstance(outcome, Outcome) else await outcome
 
 
 async def failure_of(what: What, of: Delivery | None = None, **options: Any) -> Failed:
@@ -459,5 +465,6 @@ async def test_a_call_into_the_own_service_is_refused_where_nobody_else_could_an
 async def test_the_timeout_of_its_terms_is_set_before_the_handler_runs() -> None:
     run = Run(delivery())
     moments: list[float] = []
-    await execution(lambda action: moments.append(run.until), terms_of=lambda _: Terms(timeout=5.0)).execute(run)
+    terms = defaultdict(lambda: Terms(timeout=5.0))
+    await executed(execution(lambda action: moments.append(run.until), terms=terms), run)
     assert moments[0] - time.monotonic() == pytest.approx(5.0, abs=0.2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nooble.workers.isolation import begin
+from nooble.workers.isolation import Suspended, begin
 
 pytestmark = pytest.mark.every_loop
 colour: ContextVar[str] = ContextVar("colour", default="none")
@@ -18,7 +18,7 @@ colour: ContextVar[str] = ContextVar("colour", default="none")
 async def isolated(work: Awaitable[Any]) -> Any:
     """What *work* comes to, as an executor runs it."""
     begun = begin(lambda: work)
-    return begun.result if begun.ended else await begun.rest()
+    return await begun.rest() if isinstance(begun, Suspended) else begun
 
 
 async def test_what_work_returns_is_returned() -> None:
@@ -243,5 +243,5 @@ async def test_what_is_set_before_the_first_step_is_not_seen_by_the_next() -> No
         return done()
 
     for _ in range(2):
-        assert begin(paint).result == "none"
+        assert begin(paint) == "none"
     assert colour.get() == "none"

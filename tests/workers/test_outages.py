@@ -153,8 +153,8 @@ async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, s
     platform = Platform(client)
     go_on = asyncio.Event()
     async with Proxy(server.port) as proxy, redis.asyncio.Redis.from_url(proxy.url) as far_away:
-        late = TellingWorker(settings(worker_lease_seconds=2.0), far_away, Doing(lambda action: go_on.wait()))
-        soon = TellingWorker(settings(worker_lease_seconds=2.0), client, Doing(lambda action: go_on.wait()))
+        late = TellingWorker(settings(worker_lease_seconds=1.2), far_away, Doing(lambda action: go_on.wait()))
+        soon = TellingWorker(settings(worker_lease_seconds=1.2), client, Doing(lambda action: go_on.wait()))
         async with running(late):
             await platform.send("demo.thing.do")
             await wait_until(lambda: late.service.seen, "it has begun")
@@ -162,10 +162,10 @@ async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, s
                 await wait_until(lambda: consumers(platform, 2), "both work")
                 server.kill()
                 proxy.deaf = True
-                await asyncio.sleep(2.2)
+                await asyncio.sleep(1.3)
                 server.start()
                 await wait_until(lambda: soon.heard(ServerBack), "one is back")
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.3)
                 proxy.deaf = False
                 proxy.reset()
                 await wait_until(lambda: late.heard(ServerBack), "the other is back")

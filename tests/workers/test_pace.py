@@ -69,3 +69,12 @@ def test_the_mean_stays_among_what_was_seen(seen: list[float]) -> None:
         pace.saw(one)
     assert min(seen) <= pace.mean * (1 + 1e-9)
     assert pace.mean <= max(seen) * (1 + 1e-9)
+
+
+def test_quick_ones_are_believed_quickly_and_slow_ones_slowly() -> None:
+    quick, slow = Pace(1, 100), Pace(1, 100)
+    quick.mean = slow.mean = 0.01
+    quick.saw(0.0)
+    slow.saw(0.02)
+    assert quick.mean == pytest.approx(0.005)
+    assert slow.mean == pytest.approx(0.011)

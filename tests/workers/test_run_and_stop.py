@@ -75,7 +75,7 @@ async def test_stop_does_not_wait_for_a_server_that_is_away(nowhere: ServiceWork
         await nowhere.stop()
 
 
-@pytest.mark.parametrize("mishap", [Server.kill, Server.freeze])
+@pytest.mark.parametrize("mishap", [Server.kill, pytest.param(Server.freeze, marks=pytest.mark.slow)])
 async def test_stop_ends_in_time_when_the_server_went_away(
     launch: Launch, settings: Settings, mishap: Callable[[Server], None]
 ) -> None:

@@ -1,22 +1,36 @@
-"""From outcome to writes: the table, row by row. Nothing is written here."""
+"""From outcome to writes: the table, row by row, and what one call takes of it. Nothing is written here."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis.asyncio
 
-from nooble.errors import ActionExpired, MalformedAction
+from nooble.errors import ActionExpired, MalformedAction, ReplyLost, ServerFault
 from nooble.events import Events, Teller
-from nooble.models.outcomes import Answered, Buried, Completed, Expired, Outcome, Post, Released, Reply, Retried
+from nooble.models.outcomes import (
+    Answered,
+    Buried,
+    Completed,
+    Effect,
+    Expired,
+    Once,
+    Outcome,
+    Post,
+    Released,
+    Reply,
+    Retried,
+)
 from nooble.wire.connection import Endpoint
 from nooble.wire.delivery import Delivery, read_fields
 from nooble.wire.keys import QueueManager
-from nooble.wire.redis_stream import OWN, POST, RETRY, ActionStream
+from nooble.wire.redis_stream import EFFECT, ONCE, OWN, POST, RETRY, ActionStream, Committed, Ending
 from nooble.workers.clock import ServerClock
 from nooble.workers.execution import Execution
-from nooble.workers.in_flight import InFlight
+from nooble.workers.in_flight import InFlight, Run
 from nooble.workers.judgement import NO_TERMS
 from nooble.workers.outage import Patience
 from nooble.workers.reports import Reports
@@ -26,6 +40,7 @@ from tests.support.settings import NOBODY
 KEYS = QueueManager("nooble4", "test")
 REPLY = Reply("queue", b"answer")
 ERROR = OSError("no")
+FIRST: dict[type[Outcome], dict[str, Any]] = {Completed: {}, Buried: {"error": ERROR}}
 DELIVERY = Delivery(b"7-0", b'{"action_type": "demo.thing.do"}', 2, 0, {b"first_id": b"5-0", b"v": b"1"})
 
 
@@ -34,8 +49,8 @@ def an_execution() -> Execution:
     return Execution(
         service_name="demo",
         keys=KEYS,
-        handle=lambda action: pytest.fail("nothing is run here"),
-        terms_of=lambda action_type: NO_TERMS,
+        handle=lambda action, context: pytest.fail("nothing is run here"),
+        terms=defaultdict(lambda: NO_TERMS),
         reach=None,
         clock=ServerClock(),
         max_deliveries=3,
@@ -141,3 +156,159 @@ def test_a_dead_letter_refers_to_what_is_too_large(settlement: Settlement) -> No
     assert b"data" not in letter
     assert letter[b"data_size"] == b"101"
     assert len(letter[b"data_sha256"]) == 64
+
+
+def test_what_has_nothing_but_an_answer_is_written_as_such(settlement: Settlement) -> None:
+    for outcome in (Completed(REPLY, is_plain=True), Completed(REPLY)):
+        ending = settlement.ending(DELIVERY, outcome)
+        assert (ending.delivery, ending.reply, ending.writes) == (DELIVERY, REPLY, ())
+
+
+@pytest.mark.parametrize("posts", [(), (Post("elsewhere", b"{}"),)])
+def test_effects_are_written_after_what_is_sent_each_as_its_whole_command(
+    settlement: Settlement, posts: tuple[Post, ...]
+) -> None:
+    effect = Effect("stock", ("HINCRBY", "stock", "tea", "-1"))
+    *sent, write = settlement.ending(DELIVERY, Completed(REPLY, posts, (effect,))).writes
+    assert [one.kind for one in sent] == [POST] * len(posts)
+    assert (write.kind, write.key, write.arguments) == (EFFECT, effect.key, effect.arguments)
+
+
+@pytest.mark.parametrize("outcome", [Completed, Buried], ids=lambda kind: kind.__name__)
+def test_what_is_remembered_of_a_key_comes_before_all_else(settlement: Settlement, outcome: type[Outcome]) -> None:
+    once = Once("orders.order.create:k-1", 60_000, b"the answer", "ok", "an id")
+    first, *rest = settlement.ending(DELIVERY, outcome(once=once, **FIRST[outcome])).writes
+    assert (first.kind, first.key) == (ONCE, KEYS.get_once_record("demo", once.context))
+    assert first.arguments == (b"5-0", 60_000, b"the answer", "ok", "an id")
+    assert [write.kind for write in rest] == [OWN] * (outcome is Buried)
+
+
+def test_a_retry_without_a_pause_is_due_now_and_never_earlier(settlement: Settlement) -> None:
+    for delay in (0.0, -1.0):
+        (write,) = settlement.ending(DELIVERY, Retried(ERROR, delay, 1)).writes
+        assert write.arguments[0] == 0
+
+
+def test_what_expired_unheard_is_kept_with_its_reason_and_the_runs_it_has_had(settlement: Settlement) -> None:
+    delivery = Delivery(b"7-0", b"{}", 1, 0, {b"attempt": b"2"})
+    (write,) = settlement.ending(delivery, Expired(ActionExpired("late"))).writes
+    letter = fields_of(write.arguments)
+    assert write.key == KEYS.get_dead_letter_stream("demo")
+    assert (letter[b"reason"], letter[b"error"]) == (b"EXPIRED", b"ActionExpired: late")
+    assert (letter[b"attempts"], letter[b"worker"]) == (b"2", b"me")
+
+
+# ── what goes into one call ──
+
+
+def finished(settlement: Settlement, count: int, outcome: Outcome) -> list[Delivery]:
+    """So many that have ended with *outcome*, and wait to be written."""
+    made = [Delivery(b"%d-0" % number, b"{}", 1, number) for number in range(count)]
+    settlement._flight.finished = [(Run(one), outcome) for one in made]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("outcome", "each_call"),
+    [
+        (Completed(), 256),
+        (Completed(Reply("queue", b"x" * 1_000)), 256),
+        (Completed(Reply("queue", b"x" * 400_000)), 2),
+        (Completed(None, (Post("elsewhere", b"x" * 400_000),)), 2),
+        (Completed(Reply("queue", b"x" * 3_000_000)), 1),
+    ],
+)
+def test_a_call_is_bounded_in_number_and_size_and_keeps_the_order(
+    settlement: Settlement, outcome: Completed, each_call: int
+) -> None:
+    made = finished(settlement, 600, outcome)
+    first = settlement._next_batch()
+    assert [ending.delivery for ending in first] == made[:each_call]
+    assert [run.delivery for run, _ in settlement._flight.committing] == made[:each_call]
+    assert [run.delivery for run, _ in settlement._flight.finished] == made[each_call:]
+
+
+# ── one call for many: what the server does not take is cut down to whom it concerns ──
+
+FIVE = [Delivery(b"%d-0" % number, b"{}", 1, number) for number in range(5)]
+Serve = Callable[[list[Ending]], Committed]
+
+
+@pytest.fixture
+def endings(settlement: Settlement) -> list[Ending]:
+    return [settlement.ending(one, Completed()) for one in FIVE]
+
+
+@pytest.fixture
+def serve(settlement: Settlement, monkeypatch: pytest.MonkeyPatch) -> Callable[[Serve], list[int]]:
+    """Puts a function in the place of the server; gives the sizes of the calls that it gets."""
+
+    def put(what: Serve) -> list[int]:
+        calls: list[int] = []
+
+        async def commit(endings: list[Ending], held: int) -> Committed:
+            calls.append(len(endings))
+            return what(endings)
+
+        monkeypatch.setattr(settlement._stream, "commit", commit)
+        return calls
+
+    return put
+
+
+async def test_the_one_that_is_to_blame_is_held_back_and_all_others_are_written(
+    settlement: Settlement,
+    endings: list[Ending],
+    serve: Callable[[Serve], list[int]],
+) -> None:
+    def picky(part: list[Ending]) -> Committed:
+        if any(one.delivery.entry_id == b"2-0" for one in part):
+            raise ServerFault("it cannot be written")
+        return Committed(count=len(part))
+
+    calls = serve(picky)
+    committed = await settlement._commit(endings)
+    assert committed.count == 4
+    assert [(one.entry_id, why) for one, why in committed.held] == [(b"2-0", "it cannot be written")]
+    assert calls == [5, 1, 1, 1, 1, 1]
+
+
+async def test_what_a_call_without_a_reply_has_written_is_not_told_as_taken_away(
+    settlement: Settlement,
+    endings: list[Ending],
+    serve: Callable[[Serve], list[int]],
+) -> None:
+    replies = iter([ReplyLost("the link broke"), None, None])
+
+    def forgetful(part: list[Ending]) -> Committed:
+        if (lost := next(replies)) is not None:
+            raise lost
+        return Committed(refused=[(part[0].delivery, b"gone"), (part[1].delivery, b"taken")])
+
+    serve(forgetful)
+    with pytest.raises(ReplyLost):
+        await settlement._commit(endings)
+    again = await settlement._commit(endings)
+    assert [(one.entry_id, why) for one, why in again.refused] == [(b"1-0", b"taken")]
+    later = await settlement._commit(endings)
+    assert [why for _, why in later.refused] == [b"gone", b"taken"]
+
+
+async def test_a_link_that_breaks_while_one_by_one_is_tried_forgets_nothing_either(
+    settlement: Settlement,
+    endings: list[Ending],
+    serve: Callable[[Serve], list[int]],
+) -> None:
+    replies = iter([ServerFault("not that one"), Committed(count=1), ReplyLost("the link broke")])
+
+    def breaking(part: list[Ending]) -> Committed:
+        reply = next(replies, None)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply or Committed(refused=[(part[0].delivery, b"gone")], count=len(part) - 1)
+
+    serve(breaking)
+    with pytest.raises(ReplyLost):
+        await settlement._commit(endings)
+    again = await settlement._commit(endings)
+    assert (again.refused, again.count) == ([], 4)

@@ -307,7 +307,9 @@ async def test_after_what_was_taken_over_the_full_width_is_back(employ: Employ, 
             async with asyncio.timeout(5):
                 await meet.wait()
 
-    await leave_behind(platform, 1)
+    await platform.redis.xclaim(
+        platform.stream, platform.group, DEAD, 0, await leave_behind(platform), idle=60_000, justid=True
+    )
     worker = await employ(work, worker_concurrency=3, worker_lease_seconds=3.0)
     await wait_until(lambda: worker.service.seen, "it is taken over")
     began = time.monotonic()

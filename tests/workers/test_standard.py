@@ -312,7 +312,7 @@ async def test_an_exception_is_answered_and_logged(
 
     def logged() -> bool:
         lines.extend(capsys.readouterr().out.splitlines())
-        return bool(lines) and lines[-1] == "LookupError: no such thing"
+        return bool(lines) and lines[-1].strip() == "LookupError: no such thing"
 
     await wait_until(logged, "it is logged with its traceback")
     assert any("action_failed" in line and "action_type=demo.thing.do" in line for line in lines)

@@ -1,0 +1,107 @@
+"""The routes of a service as the registry keeps them: words and JSON Schemas, for people and programs that have none of its
+code. What cannot be said is left out; nothing here can fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, TypeAdapter
+
+from nooble.operations.reading import Route
+from nooble.retry import Retry
+from nooble.routing import Route as Declared
+from nooble.routing.route import name_of
+from nooble.routing.shapes import is_class
+from nooble.wire.registry import MOST_ROUTES
+
+_LONGEST_DOC = 1_000
+_LONGEST_OPTION = 300
+
+
+async def encoded_routes(declared: Callable[[], Iterable[Declared]]) -> bytes:
+    """What *declared* gives as JSON, at most `MOST_ROUTES` bytes: what is too much loses its schemas, and then is left out.
+    Gives way to the other loops after each: a schema can take a while."""
+    kept: list[bytes] = []
+    left = MOST_ROUTES - 2
+    try:
+        routes = list(declared())
+    except Exception:  # what a service calls its routes may be something else
+        return b""
+    for route in routes:
+        for whole in (True, False):
+            text = _encoded(route, whole)
+            if text is not None and len(text) < left:
+                kept.append(text)
+                left -= len(text) + 1
+                break
+        await asyncio.sleep(0)
+    return b"[" + b",".join(kept) + b"]" if kept else b""
+
+
+def _encoded(route: Declared, whole: bool) -> bytes | None:
+    try:
+        return msgspec.json.encode(route_of(route, schemas=whole))
+    except Exception:  # a service can declare whatever it likes
+        return None
+
+
+def route_of(declared: Declared, *, schemas: bool = True) -> Route:
+    """*declared* in words; with its JSON Schemas, if they are wanted."""
+    first, _, _ = declared.description.strip().partition("\n\n")
+    return Route(
+        action_type=declared.action_type,
+        doc=(first or declared.title)[:_LONGEST_DOC],
+        payload=schema_of(declared.model) if schemas else None,
+        response=schema_of(declared.response_model) if schemas else None,
+        options=_options(declared),
+    )
+
+
+def schema_of(declared: Any) -> Mapping[str, object] | None:
+    """The JSON Schema of a type, by the library that reads it; `None` if nothing is declared or none can be made."""
+    if declared is None or declared is Any or declared is object:
+        return None
+    try:
+        schema = _schema(declared)
+        msgspec.json.encode(schema)
+    except Exception:  # there are types of which no schema can be made, each library has its own errors for them
+        return None
+    return schema
+
+
+def _schema(declared: Any) -> dict[str, Any]:
+    if is_class(declared, BaseModel):
+        schema: dict[str, Any] = declared.model_json_schema()
+        return schema
+    if is_class(declared, msgspec.Struct):
+        return msgspec.json.schema(declared)
+    try:
+        return TypeAdapter(declared).json_schema()
+    except Exception:  # it may hold Structs
+        return msgspec.json.schema(declared)
+
+
+def _options(declared: Declared) -> dict[str, str]:
+    """What else is declared, as text; what is not declared is left out."""
+    told: dict[str, Any] = {
+        "takes": None if declared.model is None else name_of(declared.model),
+        "gives": None if declared.response_model in (None, NoneType) else name_of(declared.response_model),
+        "title": declared.title,
+        "version": declared.version,
+        "deprecated": "yes" if declared.deprecated else "",
+        "tags": ", ".join(declared.tags),
+        "retry": "" if declared.retry is None else _retry(declared.retry),
+        "timeout": "" if declared.timeout is None else f"{declared.timeout:g} s",
+        "once_for": f"{declared.once_for:g} s" if declared.once_for else "",
+        "sensitive": ", ".join(sorted(declared.sensitive)),
+        "handler": declared.handler,
+    }
+    return {name: str(value)[:_LONGEST_OPTION] for name, value in told.items() if value}
+
+
+def _retry(retry: Retry) -> str:
+    return f"{retry.attempts} attempts, {retry.backoff:g} s × {retry.factor:g}, at most {retry.max_delay:g} s"
