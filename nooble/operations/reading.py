@@ -66,7 +66,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         service: name of its service.
         consumer: its name in the group, new at every start.
-        state: `working`, `quiet` (takes nothing new), `waiting` (for the server) or `stopping`.
+        state: `working`, `quiet` (takes nothing new), `waiting` (for the server) or `stopping`; `unknown` if what it says of
+            itself cannot be read.
         host, pid: where it runs.
         version: of the service.
         nooble: version of this package.
@@ -193,12 +194,14 @@ class Dead(msgspec.Struct, frozen=True, kw_only=True):
         by_reason: of the newest 200, how many of each reason, the most frequent first.
         newest_ms: moment at which the last was buried; `None` if there is none.
         buried: letters ever written; for rates.
+        recent: of the newest 200, how many were buried within the last ten minutes.
     """
 
     count: int = 0
     by_reason: Mapping[str, int] = {}
     newest_ms: int | None = None
     buried: int | None = None
+    recent: int = 0
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,6 +213,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         retries: what waits for its next attempt.
         dead: what could not be done.
         workers: who does its work, the longest-living first, at most 200.
+        vanished: names of workers that have ended without a word within the last ten minutes.
         problems: what a person should look at.
         unread: why a part could not be read (a key of a wrong type, a missing right); empty if all is well.
     """
@@ -219,6 +223,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     dead: Dead = Dead()
     workers: tuple[Worker, ...] = ()
+    vanished: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unread: str = ""
 

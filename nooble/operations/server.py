@@ -3,10 +3,14 @@ servers hide some of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nooble.wire.connection import Endpoint, Link
+from msgspec.structs import replace
+
+from nooble.operations.reading import Server
+from nooble.wire.connection import Command, Endpoint, Link
 from nooble.wire.embedded.server import OLDEST
 from nooble.wire.faults import ERROR_REPLIES, fault
 
@@ -132,12 +136,26 @@ async def read_facts(link: Link) -> ServerFacts:
         ServerUnavailable: it cannot be reached.
         ServerRefused: it does not let us in, or does not let us ask.
     """
-    settings = ("save", "appendfsync", "maxmemory-policy")
-    info, *replies = await link.pipeline([(b"INFO",), *((b"CONFIG", b"GET", name) for name in settings)])
+    info, *settings = await link.pipeline(QUESTIONS)
     if isinstance(info, ERROR_REPLIES):
         raise fault(info)
+    return facts_in(info, settings)
+
+
+_SETTINGS = ("save", "appendfsync", "maxmemory-policy")
+QUESTIONS: Sequence[Command] = ((b"INFO",), *((b"CONFIG", b"GET", name) for name in _SETTINGS))
+"""The commands whose replies `facts_in` and `server_in` read."""
+
+
+def facts_in(info: bytes, settings: Sequence[Any]) -> ServerFacts:
+    """What matters to whoever trusts the server with actions.
+
+    Args:
+        info: reply to the first of the `QUESTIONS`.
+        settings: replies to the others, or errors.
+    """
     told = _parsed(info)
-    snapshots, fsync, eviction = (_setting(reply) for reply in replies)
+    snapshots, fsync, eviction = map(_setting, settings)
     return ServerFacts(
         kind=told.get("server_name", "redis"),
         version=told.get("valkey_version") or told.get("redis_version", "?"),
@@ -146,8 +164,46 @@ async def read_facts(link: Link) -> ServerFacts:
         snapshots=snapshots,
         fsync=fsync,
         eviction=told.get("maxmemory_policy") or eviction,
-        memory_limit=int(limit) if (limit := told.get("maxmemory", "")).isdigit() else 0,
+        memory_limit=_number(told.get("maxmemory")) or 0,
         role=told.get("role", "master"),
+    )
+
+
+def server_in(info: Any, settings: Sequence[Any], address: str, round_trip_ms: float) -> Server:
+    """The same and what moves, for people who look; what it does not tell is missing.
+
+    Args:
+        info, settings: as for `facts_in`; *info* may be an error, too.
+        address: where it is.
+        round_trip_ms: of one PING.
+    """
+    unread = "; ".join(
+        dict.fromkeys(str(fault(reply)) for reply in (info, *settings) if isinstance(reply, ERROR_REPLIES))
+    )
+    snapshots, fsync, eviction = map(_setting, settings)
+    server = Server(
+        address=address,
+        snapshots=snapshots,
+        fsync=fsync,
+        eviction=eviction,
+        round_trip_ms=round_trip_ms,
+        unread=unread,
+    )
+    if isinstance(info, ERROR_REPLIES):
+        return server
+    facts, told = facts_in(info, settings), _parsed(info)
+    return replace(
+        server,
+        kind=facts.kind,
+        version=facts.version,
+        role=facts.role,
+        uptime_seconds=_number(told.get("uptime_in_seconds")),
+        memory_used=_number(told.get("used_memory")),
+        memory_limit=facts.memory_limit,
+        eviction=facts.eviction,
+        append_only=facts.append_only,
+        clients=_number(told.get("connected_clients")),
+        commands_per_second=_number(told.get("instantaneous_ops_per_sec")),
     )
 
 
@@ -155,6 +211,10 @@ def _setting(reply: Any) -> str | None:
     if isinstance(reply, ERROR_REPLIES) or not reply:  # managed servers forbid it
         return None
     return str(reply[1].decode())
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def _parsed(info: bytes) -> dict[str, str]:
