@@ -21,6 +21,7 @@ from typing import Any
 
 import typer
 
+from nooble.cli.dashboard import Beside
 from nooble.cli.failures import FAILED, OK, shown
 from nooble.cli.servers import Wish
 from nooble.cli.worker_process import Limits, Work
@@ -48,7 +49,7 @@ class Order:
     said: str = ""
 
 
-def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str]) -> int:
+def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str], dashboard: bool | None = None) -> int:
     """Run services until Ctrl-C; start them anew whenever a file changes.
 
     Args:
@@ -56,6 +57,7 @@ def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str]) -
         wish: the server that was asked for; an embedded one if none was.
         reload: whether to watch.
         watched: what to watch, instead of the working directory.
+        dashboard: whether there is to be one beside them; `None`: if its extra is installed.
     """
     watching = reload and find_spec("watchfiles") is not None
     if reload and not watching:
@@ -63,19 +65,23 @@ def dev(order: Order, wish: Wish | None, reload: bool, watched: Sequence[str]) -
     child = Child()  # it has a lot to import, and needs no order for that
     try:
         order, keep_server = with_server(order, wish)
+        beside = Beside(order.url, dashboard)
     except BaseException:
         child.kill()
         raise
-    return Supervisor(order, child, keep_server, [Path(one) for one in watched or ["."]] if watching else []).run()
+    paths = [Path(one) for one in watched or ["."]] if watching else []
+    with beside:
+        return Supervisor(order, child, keep_server, paths).run()
 
 
-def dev_many(work: Work, wish: Wish | None, count: int) -> int:
+def dev_many(work: Work, wish: Wish | None, count: int, dashboard: bool | None = None) -> int:
     """Run *count* workers until Ctrl-C, on a server of their own, without reload."""
     from nooble.cli.supervisor import supervise
 
     order, keep_server = with_server(Order(targets=work.targets), wish)
     work = replace(work, said=order.said, for_developer=True)
-    return supervise(work, Wish(order.url), count, Limits(), keep_server)
+    with Beside(order.url, dashboard):
+        return supervise(work, Wish(order.url), count, Limits(), keep_server)
 
 
 def with_server(order: Order, wish: Wish | None) -> tuple[Order, Callable[[], object]]:

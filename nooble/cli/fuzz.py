@@ -3,26 +3,25 @@ to see it again."""
 
 from __future__ import annotations
 
-import inspect
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from nooble.cli.failures import FAILED, OK, Failure, Misuse, shown
 from nooble.cli.harmless import harmless
-from nooble.cli.planning import chosen, gifts_for, refuse_unknown_gifts, settings_of
+from nooble.cli.making import make_worker
+from nooble.cli.planning import chosen, refuse_unknown_gifts, settings_of
 from nooble.cli.screen import Cell, show_json, show_table
 from nooble.cli.targets import Part, parts_of
 from nooble.clients import BaseRedisClient
 from nooble.config import CommonAppSettings
 from nooble.config.common_app_settings import masked_url
 from nooble.observability.logging import init_logging
-from nooble.services import BaseService
 from nooble.workers import BaseWorker
 
 if TYPE_CHECKING:
@@ -111,22 +110,9 @@ def _subject(part: Part) -> Subject:
     refuse_unknown_gifts(part)
 
     async def make(settings: CommonAppSettings, connection: Redis) -> BaseWorker:
-        gifts: dict[str, Any] = {
-            "app_settings": settings,
-            "service_redis_client": BaseRedisClient(settings.service_name, connection, settings),
-            "direct_redis_conn": connection,
-            "async_redis_conn": connection,
-            "service_instance": None,
-        }
-        if part.make is not None:
-            made = part.make(**{name: gifts[name] for name in gifts_for(part.make, part)})
-            made = await made if inspect.isawaitable(made) else made
-            if isinstance(made, BaseWorker):
-                return made
-            if not isinstance(made, BaseService):
-                raise Failure(f"{part.target} gave {made!r}; it is to return a service, or a worker")
-            gifts["service_instance"] = made
-        return part.worker(**{name: gifts[name] for name in gifts_for(part.worker, part)})
+        return await make_worker(
+            part, settings, connection, BaseRedisClient(settings.service_name, connection, settings)
+        )
 
     return Subject(settings_of(part, {}), make)
 

@@ -23,6 +23,13 @@ def harmless(text: str, *, lines: bool = False) -> str:
     return "".join(one if (lines and one in "\n\t") or not _acts(one) else _escaped(one) for one in text)
 
 
+def shortened(text: str, most: int, *, lines: bool = False) -> str:
+    """As `harmless`, and no longer than some *most* characters: of a longer text its beginning, and how long it is."""
+    if len(text) <= most:
+        return harmless(text, lines=lines)
+    return f"{harmless(text[:most], lines=lines)}… ({len(text):,} characters)"
+
+
 def harmless_json(value: Any, indent: int | None = 2) -> str:
     """*value* as JSON that any parser reads back as *value*.
 

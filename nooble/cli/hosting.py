@@ -16,7 +16,9 @@ from nooble.clients import BaseRedisClient, RedisManager
 from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
+from nooble.observability.health import Health, observed
 from nooble.observability.logging import log_events
+from nooble.observability.probes import Metrics
 from nooble.services import BaseService
 from nooble.workers import BaseWorker
 from nooble.workers.outage import Patience
@@ -37,7 +39,10 @@ def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    plans: Sequence[Plan], interrupts: Interrupts, made: Callable[[Sequence[BaseWorker]], object] | None = None
+    plans: Sequence[Plan],
+    interrupts: Interrupts,
+    made: Callable[[Sequence[BaseWorker]], object] | None = None,
+    observer: Callable[[Health], object] | None = None,
 ) -> None:
     """Run *plans* until the first interrupt, or until one of them fails. Either way all are brought to rest.
 
@@ -45,23 +50,33 @@ async def serve(
         plans: what runs.
         interrupts: what ends it.
         made: is given the workers before they run.
+        observer: is given what is known of their health, and sees to it that others learn of it; by default the probes that
+            the settings ask for are opened here.
 
     Raises:
         Failure: a service could not be made, or a worker ended by an error that nobody expected, which has been logged.
         ServerRefused: the server refuses for a reason that a person must mend.
+        ConfigurationFault: the port of the probes cannot be listened on.
     """
     async with AsyncExitStack() as resources:
+        probes = probes_wanted(plans) if observer is None else {}
+        patience = max(plan.settings.worker_lease_seconds for plan in plans)
+        health = await resources.enter_async_context(observed(patience=patience, **probes))
+        if observer is not None:
+            observer(health)
         opening = [asyncio.create_task(_worker_of(plan, resources)) for plan in plans]
         try:
             workers = await _all_of(opening, interrupts.stopping)
         finally:
             await _end(opening)
+        health.workers = workers
         if made is not None:
             made(workers)
         runs = [asyncio.create_task(_run(worker), name=worker.consumer_name) for worker in workers]
         try:
             await _all_of(runs, interrupts.stopping)
         finally:
+            health.stop()
             if interrupts.why:
                 grace = max(plan.settings.worker_grace_seconds for plan in plans)
                 get_logger(plans[0].settings.log_level).info("stopping", why=interrupts.why, grace=grace)
@@ -70,6 +85,33 @@ async def serve(
         for run in runs:
             if not run.cancelled():
                 run.result()  # what went wrong at the very end
+
+
+def probes_wanted(plans: Sequence[Plan]) -> dict[str, Any]:
+    """Where probes listen that tell of all *plans*, and what gives the metrics; empty if none are wanted.
+
+    Raises:
+        Failure: the settings name several ports.
+    """
+    places = {
+        (plan.settings.probe_port, plan.settings.probe_host) for plan in plans if plan.settings.probe_port is not None
+    }
+    if len(places) > 1:
+        named = ", ".join(sorted(f"{host}:{port}" for port, host in places))
+        raise Failure(f"the services want their probes at {named}, but share one process: name one by --probe-port")
+    for port, host in places:
+        metrics = exposition_wanted(any(plan.settings.metrics for plan in plans))
+        return {"port": port, "host": host, "metrics": metrics}
+    return {}
+
+
+def exposition_wanted(metrics: bool) -> Metrics | None:
+    """What /metrics gives, if *metrics* are counted."""
+    if not metrics:
+        return None
+    from nooble.observability.prometheus import exposition
+
+    return exposition
 
 
 async def _all_of(tasks: Sequence[asyncio.Task[T]], stopping: asyncio.Event) -> list[T]:

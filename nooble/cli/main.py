@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from nooble._version import __version__
-from nooble.cli import dead, fuzz_command
+from nooble.cli import dashboard as dashboard_command
+from nooble.cli import dead, fuzz_command, operate, retry, workers
 from nooble.cli import options as o
 from nooble.cli.failures import OK, Misuse, complain
 from nooble.cli.reporting import reporting
@@ -30,6 +31,12 @@ app = typer.Typer(
 
 
 Workers = Annotated[int, o.option("--workers", "-w", min=1, metavar="N", help="How many processes share the actions.")]
+ProbePort = Annotated[
+    int | None,
+    o.option(
+        "--probe-port", min=0, max=65535, metavar="PORT", help="Answer /livez, /readyz and /metrics here; 0 takes any."
+    ),
+]
 
 
 def command(panel: str) -> Callable[[Body], Body]:
@@ -96,6 +103,7 @@ def run(
     log_format: o.LogFormat = None,
     grace: o.Grace = None,
     workers: Workers = 1,
+    probe_port: ProbePort = None,
     max_actions: Annotated[
         int | None,
         o.option("--max-actions", min=1, metavar="N", help="Replace a worker after about N actions."),
@@ -111,7 +119,11 @@ def run(
     A server that is away is waited for.
     """
     given = _given(
-        worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
+        worker_concurrency=concurrency,
+        worker_grace_seconds=grace,
+        log_level=log_level,
+        log_format=log_format,
+        probe_port=probe_port,
     )
     if workers > 1 or max_actions is not None or max_memory is not None:
         from nooble.cli.supervisor import supervise
@@ -136,6 +148,7 @@ def dev(
     log_format: o.LogFormat = None,
     grace: o.Grace = 2.0,
     workers: Workers = 1,
+    probe_port: ProbePort = None,
     reload: Annotated[
         bool | None,
         o.flag("--reload/--no-reload", help="Start anew whenever a Python file changes; so it is with one worker."),
@@ -143,6 +156,10 @@ def dev(
     watch: Annotated[
         list[str] | None,
         o.option("--watch", metavar="PATH", help="What to watch, instead of this directory; can be repeated."),
+    ] = None,
+    dashboard: Annotated[
+        bool | None,
+        o.flag("--dashboard/--no-dashboard", help="Whether to show a dashboard; so it is if its extra is installed."),
     ] = None,
 ) -> int:
     """Run services while you write them: with a server of their own, reload, and readable logs.
@@ -159,15 +176,19 @@ def dev(
     from nooble.cli.dev import dev as body
 
     given = _given(
-        worker_concurrency=concurrency, worker_grace_seconds=grace, log_level=log_level, log_format=log_format
+        worker_concurrency=concurrency,
+        worker_grace_seconds=grace,
+        log_level=log_level,
+        log_format=log_format,
+        probe_port=probe_port,
     )
     if workers > 1:
         from nooble.cli.worker_process import Work
 
         work = Work(targets=target, services=service or [], options=given, traceback=ctx.params["traceback"])
-        return dev_many(work, redis_url, workers)
+        return dev_many(work, redis_url, workers, dashboard)
     order = Order(targets=target, services=service or [], options=given)
-    return body(order, redis_url, reload is not False, watch or [])
+    return body(order, redis_url, reload is not False, watch or [], dashboard)
 
 
 @command("Talk")
@@ -305,9 +326,17 @@ def adopt(
 
 command("Check")(fuzz_command.fuzz)
 
-app.add_typer(
-    dead.app,
-    name="dead",
-    rich_help_panel="Look",
-    help="Look at what could not be done, mend it, send it again: list, show, replay, edit, discard, export.",
-)
+for each in operate.COMMANDS:
+    command("Operate")(each)
+command("Operate")(dashboard_command.dashboard)
+
+GROUPS = {
+    "dead": (
+        dead.app,
+        "Look at what could not be done, mend it, send it again: list, show, replay, edit, discard, export.",
+    ),
+    "retry": (retry.app, "Look at what waits for its next attempt, run it at once, give it up: list, now, cancel."),
+    "workers": (workers.app, "Look at who is at work, let them rest, go on or end: list, quiet, resume, stop."),
+}
+for name, (group, about) in GROUPS.items():
+    app.add_typer(group, name=name, rich_help_panel="Operate", help=about)

@@ -34,7 +34,8 @@ def run(targets: Sequence[str], services: Sequence[str], wish: Wish | None, opti
 def start_logging(plans: Sequence[Plan]) -> None:
     """Configure logs as the settings want them: one process has one format, and the level of its most talkative service."""
     level = min((plan.settings.log_level for plan in plans), key=logging.getLevelName)
-    init_logging(level, log_format=plans[0].settings.log_format)
+    hidden = dict.fromkeys(name for plan in plans for name in plan.settings.log_redact)
+    init_logging(level, log_format=plans[0].settings.log_format, redact=hidden)
 
 
 def log_start(plans: Sequence[Plan]) -> None:

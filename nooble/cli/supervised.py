@@ -21,6 +21,7 @@ from nooble.cli.failures import FAILED, OK, exit_code_of, told
 from nooble.cli.interrupts import Interrupts
 from nooble.cli.servers import Wish
 from nooble.cli.worker_process import Work
+from nooble.observability.health import Health
 from nooble.workers import BaseWorker
 
 _SOON, _TICK = 0.1, 0.5
@@ -36,15 +37,16 @@ class Ear(threading.Thread):
     Args:
         order: the pipe from the supervisor, from which the order has been read.
         report: the pipe to it.
-        has_limits: whether the supervisor wants to know what this worker uses up.
+        often: whether the supervisor wants to know again and again what this worker uses up, and how it is.
     """
 
-    def __init__(self, order: int, report: int, has_limits: bool = False) -> None:
+    def __init__(self, order: int, report: int, often: bool = False) -> None:
         super().__init__(name="nooble-ear", daemon=True)
         self._order = order
         self._report = report
-        self._has_limits = has_limits
+        self._often = often
         self._workers: Sequence[BaseWorker] = ()
+        self._health: Health | None = None
         self._grace = 0.0
         self._interrupts: Interrupts | None = None
         self._lock = threading.Lock()
@@ -52,11 +54,11 @@ class Ear(threading.Thread):
     def run(self) -> None:
         """Listen until the end."""
         is_ready = False
-        while not self._is_over(_SOON if not is_ready else _TICK if self._has_limits else None):
+        while not self._is_over(_SOON if not is_ready else _TICK if self._often else None):
             if not is_ready and self._workers and all(worker.initialized for worker in self._workers):
                 is_ready = True
                 self.say(ready=True, **self._used_up())
-            elif is_ready:
+            elif is_ready or self._often:
                 self.say(**self._used_up())
         with self._lock:
             if self._interrupts is None:
@@ -73,6 +75,10 @@ class Ear(threading.Thread):
     def made(self, workers: Sequence[BaseWorker]) -> None:
         """These are the workers of this process."""
         self._workers = workers
+
+    def observe(self, health: Health) -> None:
+        """This is how they are."""
+        self._health = health
 
     def say(self, **report: Any) -> None:
         """Report."""
@@ -92,8 +98,12 @@ class Ear(threading.Thread):
                 self._interrupts.stop(words or "the supervisor is gone")
         return True
 
-    def _used_up(self) -> dict[str, int]:
-        return {"taken": sum(worker.taken for worker in self._workers), "rss": resident_bytes()}
+    def _used_up(self) -> dict[str, Any]:
+        report: dict[str, Any] = {"taken": sum(worker.taken for worker in self._workers), "rss": resident_bytes()}
+        if self._often and self._health is not None:
+            ready, facts = self._health.ready()
+            report["health"] = {**facts, "live": self._health.live().ok, "ready": ready}
+        return report
 
 
 def resident_bytes() -> int:
@@ -133,7 +143,7 @@ async def _until_asked(plans: Sequence[Any], ear: Ear) -> None:
 
     with Interrupts() as interrupts:
         ear.attach(interrupts, max(plan.settings.worker_grace_seconds for plan in plans))
-        await serve(plans, interrupts, ear.made)
+        await serve(plans, interrupts, ear.made, ear.observe)
 
 
 def main(order: int, report: int) -> int:
@@ -142,7 +152,7 @@ def main(order: int, report: int) -> int:
     if not line:
         return OK
     given = Work(**json.loads(line))
-    ear = Ear(order, report, given.has_limits)
+    ear = Ear(order, report, given.has_limits or given.is_probed)
     return tried(lambda: work(given, ear), ear, given.traceback)
 
 

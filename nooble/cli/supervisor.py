@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import FrameType
 
+from nooble.cli.crew_health import CrewHealth, crew_probes
 from nooble.cli.failures import FAILED, OK, Failure, Misuse
 from nooble.cli.servers import Wish
 from nooble.cli.worker_process import Limits, Work, Worker, how_it_ended
@@ -61,6 +62,7 @@ def supervise(
 
     Raises:
         Failure: the settings of the environment are wrong.
+        ConfigurationFault: the port of the probes cannot be listened on.
         GivenUp: the workers fail at once whenever they are started.
     """
     from nooble.cli.settings import own_settings
@@ -69,14 +71,18 @@ def supervise(
 
     settings, choice = own_settings(wish)
     level = work.options.get("log_level") or settings.log_level
-    init_logging(level.upper(), log_format=work.options.get("log_format") or settings.log_format)
+    form = work.options.get("log_format") or settings.log_format
+    init_logging(level.upper(), log_format=form, redact=settings.log_redact)
     if wish is not None:
         work = replace(work, url=wish.url, source=wish.source)
     if keep_server is None and is_embedded(choice.url):  # its owner is to outlive the workers
         work = replace(work, url=settings.redis_url, source="COMMANDLINE")
         again = settings.model_copy(update={"redis_url": choice.url})
         keep_server = lambda: resolve_url(again)  # noqa: E731
-    return Supervisor(work, count, limits, keep_server or (lambda: None)).run()
+    supervisor = Supervisor(work, count, limits, keep_server or (lambda: None))
+    wanted = settings.model_copy(update=work.options)
+    with crew_probes(supervisor.health, wanted) as supervisor.forget:
+        return supervisor.run(is_probed=wanted.probe_port is not None)
 
 
 class Supervisor:
@@ -87,6 +93,10 @@ class Supervisor:
         count: how many.
         limits: what each may use up.
         keep_server: called now and then, so that the server stays there.
+
+    Attributes:
+        health: how the workers are.
+        forget: is told the number of every process that has ended.
     """
 
     def __init__(self, work: Work, count: int, limits: Limits, keep_server: Callable[[], object]) -> None:
@@ -94,17 +104,23 @@ class Supervisor:
         self._limits = limits
         self._keep_server = keep_server
         self._workers = [Worker(number) for number in range(1, count + 1)]
+        self.health = CrewHealth(self._workers)
+        self.forget: Callable[[int], object] = lambda pid: None
         self._log = get_logger()
         self._is_first = True
         self._worked = False
         self._why = ""
 
-    def run(self) -> int:
+    def run(self, is_probed: bool = False) -> int:
         """Supervise. Returns the exit code.
+
+        Args:
+            is_probed: whether the workers are to report how they are; so they do for systemd, too.
 
         Raises:
             GivenUp: the workers fail at once whenever they are started.
         """
+        self._work = replace(self._work, is_probed=is_probed or self.health.is_wanted)
         with ExitStack() as stack:
             self._bell, ring = socket.socketpair()
             for one in (self._bell, ring):
@@ -132,6 +148,7 @@ class Supervisor:
         """Wait for news, or for a tick, and take it in."""
         reports = [worker.reports for worker in self._workers if worker.process is not None]
         select.select([self._bell.fileno(), *reports], [], [], _TICK)
+        self.health.beat()
         with suppress(BlockingIOError):
             self._bell.recv(64)
         for worker in self._workers:
@@ -151,6 +168,7 @@ class Supervisor:
     def _ended(self, worker: Worker, code: int) -> None:
         """A process has ended: start another one in its place, at once, later, or not at all."""
         facts = {"pid": worker.pid, "how": how_it_ended(code), "after": round(time.monotonic() - worker.began, 1)}
+        self.forget(worker.pid)
         worker.bury()
         if self._why:
             worker.log.info("worker_ended", **facts)
@@ -191,6 +209,7 @@ class Supervisor:
     # ── coming to rest ──
     def _stop(self, why: str) -> int:
         """Let all finish, each within its grace. Returns the exit code: that of the first that could not."""
+        self.health.stop()
         stopping = [worker for worker in self._workers if worker.process is not None]
         if not stopping:
             return OK

@@ -23,6 +23,8 @@ _GRACE = 10.0
 """Seconds that running actions get, as long as a worker has not said what its settings are."""
 _PATIENCE = 5.0
 """Seconds beyond the grace after which a worker that was asked to stop is killed."""
+_NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Variables by which systemd speaks to the supervisor alone."""
 _SETTLED = 10.0
 """Seconds at work after which an end has nothing to do with the start."""
 
@@ -40,6 +42,7 @@ class Work:
         number: which worker, from 1; what it logs says it.
         is_first: whether it is the first of all.
         has_limits: whether it is to report what it uses up.
+        is_probed: whether it is to report how it is.
     """
 
     targets: list[str]
@@ -53,6 +56,7 @@ class Work:
     number: int = 1
     is_first: bool = False
     has_limits: bool = False
+    is_probed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class Worker:
             pass_fds=(order, report),
             stdin=subprocess.DEVNULL,
             stdout=self._out,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS},
             process_group=0,  # Ctrl-C is for the supervisor, which passes it on
         )
         for theirs in (order, report):
@@ -137,6 +142,7 @@ class Worker:
         self._unread = b""
         self.asked, self.kill_at, self.grace = "", 0.0, _GRACE
         self.ready_at, self.last = 0.0, dict[str, Any]()
+        self.heard_at = time.monotonic()
         self.ease = random.uniform(0.0, 0.1)
         self.words = ""
         self.began = time.monotonic()
@@ -161,6 +167,8 @@ class Worker:
             while piece := os.read(self.reports, 65_536):
                 self._unread += piece
         *lines, self._unread = self._unread.split(b"\n")
+        if lines:
+            self.heard_at = time.monotonic()
         for report in map(json.loads, lines):
             if "ready" in report:
                 self.ready_at = time.monotonic()

@@ -14,6 +14,8 @@ from tests.support.servers import Server
 
 Type = Callable[..., Finished]
 
+pytestmark = pytest.mark.server  # the one of the shop
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

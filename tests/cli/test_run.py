@@ -41,7 +41,7 @@ def send(pedidos: Terminal, redis_url: str) -> Callable[..., None]:
 # ── signals ──
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_lets_actions_finish_and_hands_back_the_rest(
     pedidos: Terminal, server: Server, send: Callable[..., None], number: signal.Signals
 ) -> None:
@@ -125,7 +125,11 @@ def test_a_server_that_refuses_is_told_and_ends_it(pedidos: Terminal, launch: La
 
 
 @pytest.mark.parametrize(
-    ("denied", "mend"), [("-xreadgroup", "ACL SETUSER"), ("off", "redis://user:password@host")], ids=["command", "user"]
+    ("denied", "mend"),
+    [
+        pytest.param("-xreadgroup", "ACL SETUSER", id="command"),
+        pytest.param("off", "redis://user:password@host", id="user", marks=pytest.mark.slow),
+    ],
 )
 def test_a_server_that_begins_to_refuse_ends_it_with_the_reason_and_the_mend(
     pedidos: Terminal, launch: Launch, denied: str, mend: str

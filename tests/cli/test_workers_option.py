@@ -47,7 +47,8 @@ def send(pedidos: Terminal, redis_url: str) -> Callable[..., None]:
 # ── at work ──
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_workers_share_the_actions_and_a_signal_lets_each_finish(
     pedidos: Terminal, server: Server, send: Callable[..., None], number: signal.Signals
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_worker_that_does_not_stop_is_killed(pedidos: Terminal, server: Server
 # ── no orphans ──
 
 
+@pytest.mark.slow
 def test_workers_whose_supervisor_was_killed_finish_and_end(
     pedidos: Terminal, server: Server, send: Callable[..., None]
 ) -> None:
@@ -129,7 +131,7 @@ def test_workers_whose_supervisor_was_killed_finish_and_end(
 
 
 @pytest.mark.leaves_keys("a worker that does not come to rest leaves its pending action")
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_even_a_worker_whose_loop_is_blocked_does_not_outlive_its_supervisor(
     pedidos: Terminal, server: Server, send: Callable[..., None]
 ) -> None:
@@ -167,7 +169,7 @@ def test_a_failure_at_the_start_of_a_service_is_told_with_its_traceback_if_asked
     assert "Failure: the worker of pedidos failed: OSError" in done.err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_workers_that_keep_dying_right_after_their_start_are_given_up(pedidos: Terminal, redis_url: str) -> None:
     dies = "    async def startup(self) -> None:\n        import os\n        os._exit(7)\n"
     pedidos.write("pedidos.py", PEDIDOS + dies)
