@@ -6,13 +6,15 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from nooble.clients.exchange import Exchange, How
+from nooble.clients import watching
+from nooble.clients.exchange import Exchange, How, chosen, refuse_self_call
 from nooble.config import CommonAppSettings
-from nooble.errors import NoobleError, PayloadTooLarge, SelfCall
+from nooble.errors import NoobleError, PayloadTooLarge
+from nooble.events import Events
 from nooble.models.actions import DomainAction, DomainActionResponse
-from nooble.models.context import DEFAULT_CALL_TIMEOUT, IDEMPOTENCY_KEY, TTL, find_context
+from nooble.models.context import DEFAULT_CALL_TIMEOUT, TTL
 from nooble.models.ids import new_id
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload, has_names
@@ -20,7 +22,6 @@ from nooble.models.sending import Durability
 from nooble.wire.codec import CODECS, encode_action
 from nooble.wire.connection import Endpoint
 from nooble.wire.keys import QueueManager
-from nooble.wire.outgoing import Key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -41,6 +42,10 @@ class BaseRedisClient:
     Attributes:
         service_name, settings: as given.
         queue_manager: names of keys.
+        events: subscribe here to learn what is sent, and how calls end.
+        watches: look at what goes out before it is encoded, as a tracer does.
+        leaving: the action that is just being encoded, of which those who watch know already.
+        is_watched: whether what the settings say of watching has been done; it is with the first use.
     """
 
     def __init__(self, service_name: str, redis_client: Redis, settings: CommonAppSettings) -> None:
@@ -48,6 +53,10 @@ class BaseRedisClient:
         self.redis_client = redis_client
         self.settings = settings
         self.queue_manager = queue_manager_of(settings)
+        self.events = Events()
+        self.watches: list[watching.Watch] = []
+        self.is_watched = False
+        self.leaving: DomainAction | None = None
         self._codec = CODECS[settings.codec]
         self._usual = How(settings.durability)
         self._origin = {"origin_service": service_name}
@@ -123,7 +132,10 @@ class BaseRedisClient:
         """
         made = self._made(action, data, fields)
         how = self._how(made, idempotency_key, durability, room_timeout)
-        exchange, post = self._here(), self.post(made, service=service)
+        exchange = self._here()
+        if self.watches or self.events.listeners:
+            return await watching.send(self, exchange, made, service, how)
+        post = self.post(made, service=service)
         if (sending := exchange.submit(post, how)) is not None:
             exchange.check(post, await sending)
             return made.action_id
@@ -153,20 +165,28 @@ class BaseRedisClient:
         """
         ids: list[uuid.UUID] = []
         chunk: list[Post] = []
+        journeys: list[watching.Journey] = []
         sent = size = 0
         how = How(durability or self.settings.durability, room_timeout)
+        self._here()
         try:
             for item in actions:
                 made = self._made(*item, {}) if isinstance(item, tuple) else self._made(item, None, {})
-                chunk.append(self.post(made, service=service))
+                if self.watches or self.events.listeners:
+                    journeys.append(watching.Journey(self, "send", made, service))
+                chunk.append(journeys[-1].post() if journeys else self.post(made, service=service))
                 ids.append(made.action_id)
                 size += len(chunk[-1].data)
                 if len(chunk) == _CHUNK or size >= _CHUNK_BYTES:
                     await self._here().send(chunk, how)
+                    watching.end_all(journeys)
                     sent, size, chunk = sent + len(chunk), 0, []
             await self._here().send(chunk, how)
-        except NoobleError as error:
-            error.details["sent"] = sent + error.details.get("sent", 0)
+            watching.end_all(journeys)
+        except BaseException as error:
+            watching.end_all(journeys, error)
+            if isinstance(error, NoobleError):
+                error.details["sent"] = sent + error.details.get("sent", 0)
             raise
         return ids
 
@@ -206,8 +226,10 @@ class BaseRedisClient:
             callback_action_type=None,
         )
         how = self._how(made, idempotency_key, durability, room_timeout)
+        if self.watches or self.events.listeners:
+            return await watching.call(self, exchange, made, service, timeout, how)
         post = self.post(made, service=service)
-        self._refuse_self_call(post)
+        refuse_self_call(post)
         return await exchange.call(post, made, timeout, how)
 
     async def call_back(
@@ -250,6 +272,12 @@ class BaseRedisClient:
             PayloadTooLarge: it has more than `max_payload_bytes`.
             QueueManagerError: its type is no action type.
         """
+        if self.watches and self.leaving is not action:
+            return watching.post(self, action, service)
+        return self.encoded(action, service)
+
+    def encoded(self, action: DomainAction, service: str | None = None) -> Post:
+        """As `post`; nobody who watches hears of it."""
         if action.origin_service != self.service_name:
             action.put(origin_service=self.service_name)
         data = encode_action(action, self._codec)
@@ -291,6 +319,7 @@ class BaseRedisClient:
         if self._loop is not loop:
             self._loop = loop
             self._exchange = Exchange(self._endpoint, self.queue_manager, self.service_name, self.settings)
+            watching.begin(self)
         return self._exchange
 
     def _how(
@@ -299,27 +328,11 @@ class BaseRedisClient:
         """How *action* is sent; if it has an idempotency key, it carries it from now on."""
         if durability is None and idempotency_key is None and not room_timeout:
             return self._usual
-        durability = durability or self.settings.durability
-        if durability not in get_args(Durability):
-            raise ValueError(f"durability={durability!r} is none of {', '.join(get_args(Durability))}")
-        if idempotency_key is None:
-            return How(durability, room_timeout)
-        if not isinstance(idempotency_key, str) or not idempotency_key:
-            raise ValueError(
-                f"idempotency_key={idempotency_key!r} is no text: everything that is sent with the same key is one action, "
-                "so give each its own, or None"
-            )
-        action.metadata = {**(action.metadata or {}), IDEMPOTENCY_KEY: idempotency_key}
-        key = Key(
-            self.queue_manager.get_once_context(action.action_type, idempotency_key, action.tenant_id),
-            round(self.settings.idempotency_window_seconds * 1000),
-            str(action.action_id),
-            str(action.correlation_id or action.action_id),
-        )
-        return How(durability, room_timeout, key)
+        terms = idempotency_key, durability, room_timeout
+        return chosen(action, self.queue_manager, self.settings, *terms)
 
     def _made(self, action: DomainAction | str, data: Any, fields: dict[str, Any]) -> DomainAction:
-        if isinstance(action, DomainAction):
+        if type(action) is not str and isinstance(action, DomainAction):
             if data is not None or fields:
                 raise TypeError("a DomainAction carries its own data and fields; pass those only with an action type")
             return action
@@ -327,15 +340,6 @@ class BaseRedisClient:
         if not fields and type(action) is str and has_names(payload):
             return DomainAction.of_known(action, payload, self._origin)
         return DomainAction(**{"action_type": action, "data": payload, **self._origin, **fields})
-
-    def _refuse_self_call(self, post: Post) -> None:
-        context = find_context()
-        if context is not None and context.sole_stream == post.stream:
-            raise SelfCall(
-                f"the handler of {context.action.action_type} calls its own service, which runs one action at a time: "
-                "the call would wait for the handler that waits for it. Call the method directly, send instead of "
-                "calling, or raise worker_concurrency"
-            )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.service_name} at {self._endpoint.address}>"

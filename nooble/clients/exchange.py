@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from nooble.config import CommonAppSettings
-from nooble.errors import CallTimeout, ReplyLost, ServerFault
+from nooble.errors import CallTimeout, ReplyLost, SelfCall, ServerFault
 from nooble.models.actions import DomainAction, DomainActionResponse
+from nooble.models.context import IDEMPOTENCY_KEY, find_context
 from nooble.models.outcomes import Post
 from nooble.models.sending import Durability
 from nooble.wire.codec import Answer, decode_answer, response_of
@@ -34,6 +35,54 @@ class How(msgspec.Struct, frozen=True):
     durability: Durability = "server"
     room_timeout: float = 0.0
     key: Key | None = None
+
+
+def chosen(
+    action: DomainAction,
+    keys: QueueManager,
+    settings: CommonAppSettings,
+    idempotency_key: str | None,
+    durability: Durability | None,
+    room_timeout: float,
+) -> How:
+    """How *action* is sent, if more is asked for than usual; if it has an idempotency key, it carries it from now on.
+
+    Raises:
+        ValueError: a value cannot be meant.
+    """
+    durability = durability or settings.durability
+    if durability not in get_args(Durability):
+        raise ValueError(f"durability={durability!r} is none of {', '.join(get_args(Durability))}")
+    if idempotency_key is None:
+        return How(durability, room_timeout)
+    if not isinstance(idempotency_key, str) or not idempotency_key:
+        raise ValueError(
+            f"idempotency_key={idempotency_key!r} is no text: everything that is sent with the same key is one action, "
+            "so give each its own, or None"
+        )
+    action.metadata = {**(action.metadata or {}), IDEMPOTENCY_KEY: idempotency_key}
+    key = Key(
+        keys.get_once_context(action.action_type, idempotency_key, action.tenant_id),
+        round(settings.idempotency_window_seconds * 1000),
+        str(action.action_id),
+        str(action.correlation_id or action.action_id),
+    )
+    return How(durability, room_timeout, key)
+
+
+def refuse_self_call(post: Post) -> None:
+    """A call into the stream of a worker that has no hands left to answer it would wait for itself.
+
+    Raises:
+        SelfCall: *post* is such a call.
+    """
+    context = find_context()
+    if context is not None and context.sole_stream == post.stream:
+        raise SelfCall(
+            f"the handler of {context.action.action_type} calls its own service, which runs one action at a time: "
+            "the call would wait for the handler that waits for it. Call the method directly, send instead of "
+            "calling, or raise worker_concurrency"
+        )
 
 
 class Exchange:

@@ -1,1 +1,1 @@
-"""Who listens to events: logs, and later metrics and traces, each in an adapter of its own."""
+"""Who listens to what happens: logs, metrics and traces, each in an adapter of its own; and probes."""

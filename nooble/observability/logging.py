@@ -1,20 +1,34 @@
-"""Logs: events as log lines, and structlog configured for those who ask. Nothing is configured on import."""
+"""Logs: events as log lines, and structlog configured for those who ask. Nothing is configured on import. Whatever is
+logged, no line shows what is sensitive, and none does anything to the terminal that shows it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 import structlog
+from pydantic import ValidationError
 
 from nooble import events as e
-from nooble.errors import NoobleError
-from nooble.logger import says_debug
+from nooble.errors import (
+    ActionExpired,
+    AppValidationError,
+    ForbiddenCallback,
+    InvalidActionError,
+    MalformedAction,
+    NoobleError,
+    PayloadTooLarge,
+    Reject,
+    RetryLater,
+)
+from nooble.logger import CLEANERS, says_debug
 from nooble.models.context import find_context
+from nooble.models.redaction import NAMES
+from nooble.observability.redaction import printable_line, redact_line, redact_names, unmistakable
 
 _LEVELS: dict[type[e.Event], str] = {
     e.Completed: "debug",
@@ -56,6 +70,36 @@ _NAMES: dict[type[e.Event], str] = {
     e.DataLost: "data_lost",
     e.DeadLettersTrimmed: "dead_letters_trimmed",
 }
+_EXPECTED = (
+    *(Reject, RetryLater, ActionExpired, AppValidationError, InvalidActionError, ValidationError),
+    *(MalformedAction, PayloadTooLarge, ForbiddenCallback),
+)
+"""Errors of the business, and of what others have sent: the service has done what it should."""
+
+
+def level_of(event: e.Event) -> str:
+    """The level at which *event* is logged. For what went wrong, the error decides as well:
+
+    | | expected: refused, wrong data, asks for later | may pass: timeouts, other systems | any other |
+    |---|---|---|---|
+    | the caller was told | info | warning | error |
+    | it is tried again | info | warning | warning |
+    | it is buried | warning | error | error |
+    """
+    kind = type(event)
+    level = _LEVELS[kind]
+    if kind not in _BY_ERROR or not isinstance(error := getattr(event, "error", None), BaseException):
+        return level
+    if isinstance(error, _EXPECTED):
+        return _BY_ERROR[kind][0]
+    return _BY_ERROR[kind][1 if isinstance(error, NoobleError) and error.retryable else 2]
+
+
+_BY_ERROR: dict[type[e.Event], tuple[str, str, str]] = {
+    e.Failed: ("info", "warning", "error"),
+    e.Retried: ("info", "warning", "warning"),
+    e.Buried: ("warning", "error", "error"),
+}
 
 
 def log_events(events: e.Events, logger: Any) -> Callable[[], None]:
@@ -66,7 +110,6 @@ def log_events(events: e.Events, logger: Any) -> Callable[[], None]:
     """
     debug = says_debug(logger)
     kinds = [kind for kind, level in _LEVELS.items() if debug or level != "debug"]
-    write = {kind: getattr(logger, _LEVELS[kind]) for kind in kinds}
 
     def listener(event: e.Event) -> None:
         facts = {name: value for name, value in msgspec.structs.asdict(event).items() if value not in ("", None)}
@@ -74,8 +117,7 @@ def log_events(events: e.Events, logger: Any) -> Callable[[], None]:
         error = facts.pop("error", None)
         if isinstance(error, BaseException) and _is_an_incident(error):
             facts["exc_info"] = error
-        kind = type(event)
-        write[kind](_NAMES[kind], **facts)
+        getattr(logger, level_of(event))(_NAMES[type(event)], **facts)
 
     return events.subscribe(listener, kinds)
 
@@ -85,14 +127,21 @@ def _is_an_incident(error: BaseException) -> bool:
     return not (isinstance(error, NoobleError) and not error.retryable)
 
 
-def init_logging(log_level: str = "INFO", service_name: str | None = None, log_format: str = "auto") -> None:
+def init_logging(
+    log_level: str = "INFO",
+    service_name: str | None = None,
+    log_format: str = "auto",
+    redact: Iterable[str] = NAMES,
+) -> None:
     """Configure structlog, and bring the lines of other libraries' loggers into the same form. On standard error.
 
     Args:
         log_level: least level that is written.
         service_name: said on every line, if given.
         log_format: `console` for people, `json` for machines, `auto`: console on a terminal.
+        redact: names of fields whose values are hidden, beside those that are declared sensitive.
     """
+    redact_names(redact)
     level = logging.getLevelName(log_level.upper())
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     common: list[Any] = [
@@ -104,7 +153,7 @@ def init_logging(log_level: str = "INFO", service_name: str | None = None, log_f
     structlog.configure(
         processors=[*common, *(_for_people() if console else _for_machines(_as_bytes))],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr)  # a line in one piece, beside those of others
         if console
         else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
@@ -150,7 +199,15 @@ def _bridge(level: int, common: list[Any], rendering: list[Any]) -> None:
 def _for_people() -> list[Any]:
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     plain = structlog.dev.plain_traceback
-    return [_readable, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, exception_formatter=plain)]
+    return [
+        _readable,
+        *_CLEAN,
+        structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, exception_formatter=plain),
+    ]
+
+
+_CLEAN = (structlog.processors.ExceptionRenderer(), redact_line, printable_line)
+CLEANERS[:] = _CLEAN  # for lines that are written before anybody has configured anything
 
 
 def _readable(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +220,7 @@ def _for_machines(serializer: Callable[..., Any]) -> list[Any]:
     as_data = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold secrets
     return [
         structlog.processors.ExceptionRenderer(as_data),
+        redact_line,
         structlog.processors.JSONRenderer(serializer=serializer),
     ]
 
@@ -175,9 +233,9 @@ def _as_bytes(line: Any, **_: Any) -> bytes:
     """*line* as JSON, beginning with what a reader looks for first. Whatever is logged, logging it does not raise."""
     ordered = {**{name: line.pop(name, None) for name in _FIRST}, **line}
     try:
-        return _encode(ordered)
+        return unmistakable(_encode(ordered))
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _encode({str(name): ascii(value) for name, value in ordered.items()})
+        return unmistakable(_encode({str(name): ascii(value) for name, value in ordered.items()}))
 
 
 def _as_text(line: Any, **_: Any) -> str:
