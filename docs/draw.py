@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from nooble import errors
+from nooble import errors, events
 from nooble.config import CommonAppSettings
 from nooble.errors import NoobleError
 
@@ -59,7 +60,92 @@ def errors_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page}
+_EVENTS = """\
+# Events
+
+Frozen facts about what happens. A worker tells them in `worker.events`, a client in `client.events`; making one
+costs nothing where nobody listens.
+
+```python
+from nooble.events import Buried
+
+worker.events.subscribe_apart(page_somebody, [Buried])
+```
+
+- `subscribe(listener, kinds)` calls the listener in the worker's own loop. For what takes microseconds: counting,
+  appending to a list, setting an `asyncio.Event`. A listener that waits makes every action wait.
+- `subscribe_apart(listener, kinds, most=10_000)` calls it in a thread of its own, behind a queue that holds *most*
+  events. For everything else: files, HTTP, databases. What comes while the queue is full is dropped, counted in
+  `dropped`, and logged as `events_dropped` at most every 30 seconds. Its `end()` waits until all is heard.
+
+Both take subclasses along: `[ActionEvent]` is every event about an action. What a listener raises is logged as
+`listener_failed`; it never reaches the worker. Both return a function that ends the subscription.
+"""
+
+
+def events_page() -> str:
+    """Every event: when it is told, and its fields."""
+    kinds = [thing for name in events.__all__ if inspect.isclass(thing := getattr(events, name))]
+    told = [kind for kind in kinds if issubclass(kind, events.Event) and not kind.__doc__.startswith("Base of ")]
+    of_client = [kind for kind in told if issubclass(kind, events.ClientEvent)]
+    of_worker = [kind for kind in told if kind not in of_client]
+    return "\n".join(
+        [
+            _EVENTS,
+            *_told(of_worker, "Of a worker", {events.Event: "all", events.ActionEvent: "those about an action"}),
+            *_told(of_client, "Of a client", {events.Event: "all", events.ClientEvent: "those about an action"}),
+            "## Fields of `Ended`",
+            "",
+            "What a `Settled` consists of.",
+            "",
+            "| field | meaning |",
+            "|---|---|",
+            *(f"| `{name}` | {meaning} |" for name, meaning in _fields(events.Ended).items()),
+            "",
+        ]
+    )
+
+
+def _told(kinds: list[type], title: str, bases: dict[type, str]) -> list[str]:
+    shared = [
+        f"| {whose} | `{name}` | {meaning} |"
+        for base, whose in bases.items()
+        for name, meaning in _fields(base).items()
+    ]
+    rows = []
+    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+        inherited = {name for base in bases for name in _fields(base)}
+        own = {
+            name: text for one in reversed(kind.__mro__) for name, text in _fields(one).items() if name not in inherited
+        }
+        fields = "<br>".join(f"`{name}`: {text}" for name, text in own.items())
+        about = " (action)" if issubclass(kind, events.ActionEvent) else ""
+        rows.append(f"| `{kind.__name__}`{about} | {_first_sentence(kind)} | {fields} |")
+    return [
+        f"## {title}",
+        "",
+        "| which | field | meaning |",
+        "|---|---|---|",
+        *shared,
+        "",
+        "| event | told when | further fields |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _fields(kind: type) -> dict[str, str]:
+    """The fields that a class documents itself, and what they mean."""
+    document = inspect.cleandoc(vars(kind).get("__doc__") or "")
+    _, _, section = document.partition("Attributes:\n")
+    found: dict[str, str] = {}
+    for match in re.finditer(r"^    (\w[\w, ]*): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):
+        found |= dict.fromkeys(match[1].split(", "), " ".join(match[2].split()).replace("|", "\\|"))
+    return found
+
+
+PAGES = {"settings.md": settings_page, "errors.md": errors_page, "events.md": events_page}
 
 
 def _type(annotation: Any) -> str:

@@ -28,7 +28,17 @@ def _processors() -> list[Any]:
     """structlog's own, but for tracebacks: its own show local variables, which can hold secrets."""
     colors = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return [*structlog.get_config()["processors"][:-1], renderer]
+    return [*structlog.get_config()["processors"][:-1], _clean, renderer]
+
+
+CLEANERS: list[Any] = []
+"""Processors that take out of a line what must not be shown; whoever has them, puts them here."""
+
+
+def _clean(logger: Any, method: str, line: Any) -> Any:
+    for cleaner in CLEANERS:
+        line = cleaner(logger, method, line)
+    return line
 
 
 def says_debug(logger: Any) -> bool:

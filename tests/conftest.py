@@ -16,23 +16,39 @@ import uvloop
 from hypothesis import settings as hypothesis_settings
 
 from nooble.config import CommonAppSettings
+from tests.support import servers
 from tests.support.keys import immortal_keys
 from tests.support.servers import KINDS, Server, find_binary
 from tests.support.settings import make_settings
 
-hypothesis_settings.register_profile("dev", deadline=None)
-hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis_settings.register_profile("dev", deadline=None, max_examples=25)
+hypothesis_settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
+hypothesis_settings.register_profile("thorough", deadline=None, max_examples=300, print_blob=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 LONG_ROOMS = ("chaos", "properties", "clients", "workers", "operations")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+ON_A_SERVER = frozenset({"server_kind", "_servers"})
+"""Fixtures that all who start a real server ask for."""
+OF_SEVERAL_KINDS = ("place", "connection")
+"""Fixtures that start one unless their parameter is `fake`."""
+NOT_FAST = frozenset(
+    {
+        *("test_bench", "test_dev", "test_fuzz", "test_fuzz_guide", "test_plugin", "test_run", "test_strategies"),
+        "test_workers_option",
+    }
+)
+"""Files whose tests start other processes, or make payloads by the thousand."""
 
 
 # ── where a test runs ──
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test marked `every_server` once on each kind; where tests are long, on all but the first with the slow ones."""
+    """Run a test marked `every_server` once on each kind; where tests are long, on all but the first with the slow ones.
+
+    One that is slow itself is run there at night.
+    """
     if metafunc.definition.get_closest_marker("every_server"):
         missing = {
             kind: [pytest.mark.skip(f"this machine has no {kind} server")] for kind in KINDS if not find_binary(kind)
@@ -47,6 +63,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 for kind in KINDS
             ],
         )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a real server with `server`, what is nightly with `slow` as well, and what is left with `fast`."""
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        where = [given[name] for name in OF_SEVERAL_KINDS if name in given]
+        if "fake" not in where if where else ON_A_SERVER.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+        if len(list(item.iter_markers("slow"))) > 1:
+            item.add_marker(pytest.mark.nightly)
+        elif item.get_closest_marker("nightly"):
+            item.add_marker(pytest.mark.slow)
+        if item.path.stem not in NOT_FAST and not any(map(item.get_closest_marker, ("server", "slow"))):
+            item.add_marker(pytest.mark.fast)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let only those that are marked so start a server."""
+    servers.permitted = item.get_closest_marker("server") is not None
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

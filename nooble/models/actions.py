@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nooble.errors import MalformedAction, NoobleError, code_of
 from nooble.models.ids import new_id
+from nooble.models.redaction import masked, redacted
+from nooble.models.sensitive import names_of
 
 
 def _as_text(value: Any) -> Any:
@@ -42,9 +44,10 @@ class ErrorDetail(BaseModel):
         """The detail that tells of *error*."""
         name, code = type(error).__name__, code_of(error)
         if isinstance(error, NoobleError):
-            return cls(error_type=name, error_code=code, message=error.message or name, details=error.details)
+            message = masked(error.message, _MOST_TOLD)
+            return cls(error_type=name, error_code=code, message=message or name, details=error.details)
         details = {"errors": failing_fields(error)} if isinstance(error, ValidationError) else {}
-        return cls(error_type=name, error_code=code, message=str(error) or name, details=details)
+        return cls(error_type=name, error_code=code, message=masked(str(error), _MOST_TOLD) or name, details=details)
 
 
 def failing_fields(error: ValidationError, at: str = "$.data") -> list[dict[str, str]]:
@@ -181,7 +184,7 @@ class DomainAction(BaseModel):
 
     def __repr_args__(self) -> Any:
         _ = self.extra
-        return super().__repr_args__()
+        return _without_secrets(super().__repr_args__(), names_of(self.__dict__.get("action_type", "")))
 
     def model_copy(self, **options: Any) -> Self:
         """As pydantic's; undeclared fields are included."""
@@ -240,6 +243,9 @@ class DomainActionResponse(BaseModel):
         _set_private(answer, None)
         return answer
 
+    def __repr_args__(self) -> Any:
+        return _without_secrets(super().__repr_args__(), frozenset())
+
     @model_validator(mode="after")
     def _success_or_error(self) -> Self:
         if self.success and self.error is not None:
@@ -265,6 +271,13 @@ class _Undecoded(dict[str, Any]):
         return {name: value for name, value in values.items() if name not in _ALL_FIELDS}
 
 
+def _without_secrets(arguments: Any, names: frozenset[str]) -> Any:
+    """*arguments* of a `repr`, as they may be shown."""
+    for name, value in arguments:
+        yield name, redacted({name: value}, names)[name] if type(value) in (dict, str, list) else value
+
+
+_MOST_TOLD = 1_000_000
 _ALL_FIELDS = set(DomainAction.model_fields)
 _NOTHING: dict[str, Any] = dict.fromkeys(DomainAction.model_fields)
 _now = datetime.now

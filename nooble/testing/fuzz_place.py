@@ -161,7 +161,7 @@ class Stage:
 
     def terms_of(self, route: Route) -> Terms:
         """What holds for an action."""
-        return self._terms(route.action_type)
+        return self._terms[route.action_type]
 
     # ── one action ──
     async def ask(self, action: DomainAction, **facts: str) -> Seen:

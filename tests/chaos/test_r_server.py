@@ -53,7 +53,7 @@ async def scene_on(tmp_path: Path) -> AsyncIterator[Callable[[Server], Scene]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fsync", ["everysec", "always"])
+@pytest.mark.parametrize("fsync", [pytest.param("everysec", marks=pytest.mark.nightly), "always"])
 async def test_r1_a_server_killed_again_and_again_has_forgotten_nothing(
     launch: Launch, scene_on: Callable[[Server], Scene], fsync: str
 ) -> None:

@@ -32,6 +32,9 @@ PORTS = range(20_000, 32_000)
 PATIENCE = 10.0
 """Seconds that a server gets to start or to stop."""
 
+permitted = True
+"""Whether a server may be started now; only a test that is marked `server` may, so that the fast part stays fast."""
+
 _ENDED_WITH_THIS_PROCESS = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 
 
@@ -94,6 +97,8 @@ class Server:
         Raises:
             RuntimeError: it does not; the message ends with its log.
         """
+        if not permitted:
+            raise RuntimeError("a test that starts a server is marked so: @pytest.mark.server")
         for port in self._ports:
             if self._launch(port):
                 self._ports = [port] * 5

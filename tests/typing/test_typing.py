@@ -17,6 +17,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_mypy_infers_and_refuses_what_the_typing_file_says() -> None:
     pytest.importorskip("mypy")
@@ -24,6 +25,7 @@ def test_mypy_infers_and_refuses_what_the_typing_file_says() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_pyright_infers_and_refuses_what_the_typing_file_says() -> None:
     pyright = shutil.which("pyright", path=str(Path(sys.executable).parent))

@@ -1,0 +1,330 @@
+"""What can be done from a page: each deed reads the form that was sent, does one thing, writes it to the audit, and says
+what came of it on the page that follows. Nothing here is reached but through the guard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nooble.dashboard.asking import Ask, Missing, Shown
+from nooble.dashboard.audit import Deed
+from nooble.dashboard.notes import Note
+from nooble.dashboard.pages_kept import filter_of, letter_facts, which_of
+from nooble.dashboard.redaction import merged
+from nooble.dashboard.schema_forms import Unfit, fields_of, payload_of, payload_of_json
+from nooble.dashboard.text import as_json, plain
+from nooble.errors import CallTimeout, ConfigurationFault, NoobleError
+from nooble.operations.dead_letters import Discarded, Replayed
+from nooble.operations.retries import RetriesDone
+
+MOST_SECONDS = 20.0
+"""Longest time that a deed on many takes; what is left is done by pressing again."""
+MOST_IDS = 500
+MOST_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was sent.
+
+    Attributes:
+        ask: from where.
+        fields: every value by name.
+        address: who sent it.
+    """
+
+    ask: Ask
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    address: str = ""
+
+    def said(self, name: str, default: str = "") -> str:
+        """The last value of that name."""
+        return self.fields[name][-1] if self.fields.get(name) else default
+
+    def ids(self) -> list[str]:
+        """What was selected.
+
+        Raises:
+            ConfigurationFault: nothing was, or too much.
+        """
+        found = list(dict.fromkeys(self.fields.get("id", ())))
+        if not 1 <= len(found) <= MOST_IDS:
+            raise ConfigurationFault(f"select 1 to {MOST_IDS} of them; nothing was done")
+        return found
+
+    async def record(self, what: str, on: str, outcome: str) -> None:
+        """Add to the audit what was done here."""
+        service = self.ask.path.get("service", "")
+        who, address = self.ask.who, self.address
+        await self.ask.desk.record(Deed(what=what, service=service, on=on, outcome=outcome, who=who, address=address))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a deed.
+
+    Attributes:
+        page: the path of the page that follows, inside of the dashboard.
+        note: what is said there.
+    """
+
+    page: str
+    note: Note
+
+
+Act = Callable[[Form], Awaitable[Done | Shown]]
+
+
+# ── dead letters ──
+async def replay(form: Form) -> Done | Shown:
+    """Send letters on their way again: those that were selected, or all that the filter means."""
+    return await _on_letters(form, "replay", "Replay", _replay)
+
+
+async def discard(form: Form) -> Done | Shown:
+    """Delete letters, once that was confirmed."""
+    return await _on_letters(form, "discard", "Discard", _discard)
+
+
+async def _on_letters(form: Form, what: str, word: str, act: Callable[[Form, Any], Awaitable[Note]]) -> Done | Shown:
+    service = form.ask.path["service"]
+    every = form.said("every") == "yes"
+    meant = filter_of(form.said)
+    which: Any = which_of(form.said) if every else form.ids()
+    if form.said("sure") != "yes" and (every or what == "discard"):
+        async with await form.ask.desk.dead(service) as letters:
+            counted = await letters.count(which) if every else None
+        facts = {
+            "service": service,
+            "what": what,
+            "word": word,
+            "count": sum(counted.by_reason.values()) if counted else len(which),
+            "counted_part": counted.cut if counted else False,
+            "every": every,
+            "filter": meant,
+            "ids": [] if every else which,
+        }
+        return Shown("confirm.html", f"{word} dead letters", facts)
+    on = ("all" if not any(meant.values()) else "all with " + as_json(meant)) if every else ", ".join(which)
+    note = await _recorded(form, f"dead_letters.{what}", on, act(form, which))
+    return Done(f"/dead/{service}", note)
+
+
+async def _replay(form: Form, which: Any) -> Note:
+    so_far = [Replayed()]
+    async with await form.ask.desk.dead(form.ask.path["service"]) as letters:
+        whole = await _within(letters.replay(which, progress=lambda done: so_far.__setitem__(0, done)))
+    done = whole or so_far[0]
+    words = [f"{_many(done.replayed, 'letter')} replayed"]
+    words += [f"{done.gone} already gone"] if done.gone else []
+    words += [f"{len(done.kept)} could not be sent and stay"] if done.kept else []
+    details = tuple(f"{letter}: {why}" for letter, why in list(done.kept.items())[:20])
+    return _note(words, whole is not None, good=not done.kept, details=details)
+
+
+async def _discard(form: Form, which: Any) -> Note:
+    so_far = [Discarded()]
+    async with await form.ask.desk.dead(form.ask.path["service"]) as letters:
+        whole = await _within(letters.discard(which, progress=lambda done: so_far.__setitem__(0, done)))
+    done = whole or so_far[0]
+    words = [f"{_many(done.discarded, 'letter')} discarded"]
+    words += [f"{done.gone} already gone"] if done.gone else []
+    return _note(words, whole is not None)
+
+
+async def send_again(form: Form) -> Done | Shown:
+    """Replay one letter, with the payload as it was edited."""
+    ask, service, letter_id = form.ask, form.ask.path["service"], form.ask.path["id"]
+    async with await ask.desk.dead(service) as letters:
+        one = await letters.show(letter_id)
+        if one is None:
+            raise Missing(
+                f"{letter_id} is no dead letter of {service} any more: somebody was quicker. Nothing was sent."
+            )
+        redact = await ask.desk.redactor(service)
+        facts = letter_facts(one, redact)
+        typed = form.said("payload")
+        try:
+            edited = payload_of_json(typed)
+            data = merged(edited, json.loads(as_json(facts["payload"], 10**9)), one.payload())
+        except (ValueError, NoobleError) as error:
+            why = "; ".join(error.by_field.values()) if isinstance(error, Unfit) else str(error)
+            shown = {"service": service, "letter": facts, "at_ms": None, "typed": typed, "error": why}
+            return Shown("letter.html", "Dead letter", shown, 422)
+        done = await letters.replay(letter_id, data=data)
+    words = "sent with its edited payload" if done.replayed else "was gone already; nothing was sent"
+    details = tuple(done.kept.values())
+    await form.record("dead_letters.edit", letter_id, words if not details else details[0])
+    text = f"{letter_id} stays" if details else f"{letter_id} {words}"
+    return Done(f"/dead/{service}", Note(text=text, good=bool(done.replayed), details=details))
+
+
+# ── retries ──
+async def run_now(form: Form) -> Done:
+    """Run retries before they are due."""
+    return await _on_retries(form, "run", "moved to the stream")
+
+
+async def cancel(form: Form) -> Done:
+    """Give retries up; they become dead letters."""
+    return await _on_retries(form, "cancel", "given up; they are among the dead letters now")
+
+
+async def _on_retries(form: Form, what: str, word: str) -> Done:
+    service = form.ask.path["service"]
+    which: Any = "all" if form.said("every") == "yes" else form.ids()
+
+    async def act() -> Note:
+        so_far = [RetriesDone()]
+
+        def progress(done: RetriesDone) -> None:
+            so_far[0] = done
+
+        async with await form.ask.desk.retries(service) as retries:
+            if what == "run":
+                doing = retries.run_now(which, progress=progress)
+            else:
+                doing = retries.cancel(which, by=form.ask.who or "dashboard", progress=progress)
+            whole = await _within(doing)
+        done = whole or so_far[0]
+        words = [f"{_many(done.done, 'retry', 'retries')} {word}"]
+        words += [f"{done.gone} already gone"] if done.gone else []
+        details = tuple(f"{name}: {why}" for name, why in list(done.kept.items())[:20])
+        return _note(words, whole is not None, good=not done.kept, details=details)
+
+    on = which if isinstance(which, str) else ", ".join(which)
+    return Done(f"/retries/{service}", await _recorded(form, f"retries.{what}", on, act()))
+
+
+# ── workers ──
+ORDERS = {"quiet": "takes nothing new", "resume": "takes work again", "stop": "comes to rest and ends"}
+
+
+async def steer(form: Form) -> Done | Shown:
+    """Ask a worker to take nothing new, to go on, or to stop."""
+    ask = form.ask
+    service, consumer, order = ask.path["service"], ask.path["consumer"], ask.path["order"]
+    if order not in ORDERS:
+        raise Missing(f"{order!r} is nothing that a worker can be asked: {', '.join(ORDERS)}")
+    if order == "stop" and form.said("sure") != "yes":
+        facts = {"service": service, "consumer": consumer}
+        return Shown("confirm_stop.html", "Stop a worker", facts)
+
+    async def act() -> Note:
+        heard = await (await ask.desk.system()).steer(service, consumer, order)  # type: ignore[arg-type]
+        if heard:
+            return Note(text=f"{consumer} was asked: it {ORDERS[order]} at its next beat, within some seconds")
+        return Note(text=f"{consumer} is not there any more", good=False)
+
+    return Done("/workers", await _recorded(form, f"workers.{order}", consumer, act()))
+
+
+# ── trying an action ──
+async def attempt(form: Form) -> Done | Shown:
+    """Send an action, or call it and show the answer."""
+    ask, service, action_type = form.ask, form.ask.path["service"], form.ask.path["action"]
+    route = await ask.desk.route(service, action_type)
+    if route is None:
+        raise Missing(f"{service} has not declared {action_type!r}; nothing was sent.")
+    as_text = form.said("as") == "json"
+    typed = {
+        name.removeprefix("field."): values[-1] for name, values in form.fields.items() if name.startswith("field.")
+    }
+    fields = fields_of(route.payload)
+    chosen: dict[str, Any] = {"typed": typed or None, "json": form.said("payload") if as_text else None}
+    chosen |= {name: form.said(name)[:200] for name in ("how", "timeout", "tenant_id", "key")}
+    try:
+        payload = payload_of_json(form.said("payload")) if as_text or fields is None else payload_of(fields, typed)
+        timeout = _timeout(form.said("timeout", "10"))
+    except Unfit as error:
+        facts = {
+            "service": service,
+            "route": route,
+            "example": form.said("payload") or "{}",
+            "_fields": fields_of(route.payload, typed, error.by_field) if not as_text else fields,
+            "_typed": chosen["json"],
+            "_errors": error.by_field,
+            "_chosen": chosen,
+        }
+        return Shown("action.html", action_type, facts, 422)
+    calling = form.said("how") != "send"
+    more = {"tenant_id": chosen["tenant_id"]} if chosen["tenant_id"] else {}
+    note = await _try(form, action_type, payload, calling, timeout, chosen["key"] or None, more)
+    outcome = plain(note.text, 200)
+    await form.record("actions.call" if calling else "actions.send", action_type, outcome)
+    kept = Note(text=note.text, good=note.good, details=note.details, about={**note.about, **chosen})
+    return Done(f"/services/{service}/actions/{action_type}", kept)
+
+
+async def _try(
+    form: Form, action_type: str, payload: Any, calling: bool, timeout: float, key: str | None, more: Mapping[str, Any]
+) -> Note:
+    desk, service = form.ask.desk, form.ask.path["service"]
+    client = await desk.client()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        if not calling:
+            sent = await client.send(action_type, payload, service=service, idempotency_key=key, **more)
+            return Note(text="Sent. Nobody waits for an answer.", about={"action_id": str(sent)})
+        if desk.calls.locked():
+            return Note(text="Too many calls wait for their answers; nothing was sent. Try again soon.", good=False)
+        async with desk.calls:
+            answer = await client.call(
+                action_type, payload, timeout=timeout, service=service, idempotency_key=key, **more
+            )
+    except CallTimeout as error:
+        return Note(text=str(error), good=False, about={"ms": (clock() - began) * 1000})
+    except (NoobleError, ValueError) as error:
+        return Note(text=f"Nothing came of it: {error}", good=False)
+    about: dict[str, Any] = {"ms": (clock() - began) * 1000, "action_id": str(answer.action_id)}
+    redact = await desk.redactor(service)
+    if answer.success:
+        return Note(text="Answered.", about={**about, "answer": as_json(redact(action_type, answer.data))})
+    detail = answer.error.model_dump(mode="json") if answer.error else None
+    return Note(text="Answered with an error.", good=False, about={**about, "answer": as_json(redact("", detail))})
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text or "10")
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MOST_TIMEOUT:
+        raise Unfit({"": f"the time to wait is a number of seconds, more than 0 and at most {MOST_TIMEOUT:g}"})
+    return seconds
+
+
+# ── parts ──
+async def _within(doing: Awaitable[Any]) -> Any:
+    """What came of it; `None` if its time was over first."""
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            return await doing
+    except TimeoutError:
+        return None
+
+
+async def _recorded(form: Form, what: str, on: str, acting: Awaitable[Note]) -> Note:
+    """The note of *acting*, which is in the audit whatever comes of it."""
+    try:
+        note = await acting
+    except Exception as error:
+        await form.record(what, on, f"failed: {error}")
+        raise
+    await form.record(what, on, note.text)
+    return note
+
+
+def _note(words: Sequence[str], whole: bool, good: bool = True, details: tuple[str, ...] = ()) -> Note:
+    text = ", ".join(words)
+    if not whole:
+        text += f". That took {MOST_SECONDS:g} seconds, and there are more: do it again to go on"
+    return Note(text=f"{text}.", good=good and whole, details=details)
+
+
+def _many(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
