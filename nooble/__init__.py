@@ -27,7 +27,14 @@ if TYPE_CHECKING:
         ServerUnavailable,
         UnknownAction,
     )
-    from nooble.models import ActionContext, DomainAction, DomainActionResponse, ErrorDetail, current_context
+    from nooble.models import (
+        ActionContext,
+        DomainAction,
+        DomainActionResponse,
+        ErrorDetail,
+        Sensitive,
+        current_context,
+    )
     from nooble.retry import Retry
     from nooble.routing import ActionRouter, Middleware, Route, action
     from nooble.services import BaseService
@@ -60,6 +67,7 @@ __all__ = [
     "Retry",
     "RetryLater",
     "Route",
+    "Sensitive",
     "ServerUnavailable",
     "ServiceClient",
     "ServiceWorker",

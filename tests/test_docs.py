@@ -22,7 +22,7 @@ def drawing() -> Any:
     return module
 
 
-@pytest.mark.parametrize("page", ["settings.md", "errors.md"])
+@pytest.mark.parametrize("page", ["settings.md", "errors.md", "events.md"])
 def test_the_reference_is_in_step_with_the_code(page: str) -> None:
     """If this fails: python docs/draw.py."""
     drawn = drawing().PAGES[page]()

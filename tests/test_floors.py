@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "routing": LOW,
     "events": {"models", "errors", "logger"},
     # 4 · reaching
-    "clients": LOW | {"wire", "events"},
+    "clients": LOW | {"wire", "events", "observability"},
     "operations": LOW | {"wire"},
     "observability": {"events", "errors", "logger", "models", "config"},
     "contracts": {"routing", "models"},
@@ -235,7 +235,7 @@ BREACHES = {
     "a Route that the client runs": (
         {"clients/typed.py": "from nooble.routing import Route"},
         "nooble/clients/typed.py:2: nooble.clients.typed imports nooble.routing; "
-        "clients may import config, errors, events, logger, models, retry, wire",
+        "clients may import config, errors, events, logger, models, observability, retry, wire",
     ),
     "the face, from inside": (
         {"workers/base.py": "import nooble"},

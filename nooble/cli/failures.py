@@ -10,6 +10,7 @@ import typer
 
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 69
 """Exit codes: all is well; something failed; what was typed cannot be meant; the server cannot be reached."""
+_MOST_TEXT = 100_000
 
 
 class Failure(Exception):
@@ -27,7 +28,15 @@ class Misuse(Failure):
 def complain(message: str) -> None:
     """Tell a failure on standard error."""
     typer.secho("Error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(message, err=True)
+    tell(message)
+
+
+def tell(text: str) -> None:
+    """Write *text* on standard error: words from outside act on no terminal, and no password is shown."""
+    from nooble.cli.harmless import harmless
+    from nooble.models.redaction import masked
+
+    typer.echo(harmless(masked(text, _MOST_TEXT), lines=True), err=True)
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from traceback import print_exception
+from traceback import format_exception
 from typing import Annotated, Any
 
 import typer
 
-from nooble.cli.failures import OK, complain, exit_code_of, told
+from nooble.cli.failures import OK, complain, exit_code_of, tell, told
 from nooble.cli.options import shared
 
 Traceback = Annotated[bool, shared("--traceback", metavar="", help="Show where in the code a failure happened.")]
@@ -29,7 +29,7 @@ def reporting(body: Callable[..., int | None]) -> Callable[..., None]:
         except Exception as error:
             code = exit_code_of(error)
             if traceback:
-                print_exception(error)
+                tell("".join(format_exception(error)).rstrip())
             else:
                 complain(told(error))
         raise typer.Exit(code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -23,6 +22,7 @@ from nooble.cli.servers import Wish
 from nooble.cli.worker_process import Work
 from nooble.observability.health import Health
 from nooble.workers import BaseWorker
+from nooble.workers.card import resident_bytes
 
 _SOON, _TICK = 0.1, 0.5
 """Seconds between two reports, until the worker is ready and from then on."""
@@ -104,15 +104,6 @@ class Ear(threading.Thread):
             ready, facts = self._health.ready()
             report["health"] = {**facts, "live": self._health.live().ok, "ready": ready}
         return report
-
-
-def resident_bytes() -> int:
-    """The memory that this process has; the most it had, where the system does not say what it has now."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def work(work: Work, ear: Ear) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from nooble.clients.exchange import Exchange, How, refuse_self_call
 from nooble.errors import CallTimeout, code_of
-from nooble.events import WATCHERS, CallEnded, NotSent, Sent
+from nooble.events import CallEnded, NotSent, Sent
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.outcomes import Post
@@ -160,22 +160,19 @@ def post(client: BaseRedisClient, action: DomainAction, service: str | None) -> 
 
 
 def begin(client: BaseRedisClient) -> None:
-    """Have *client* watched as its settings say, the first time only. How, only those know who have brought it along."""
+    """Have *client* watched as its settings say, the first time only.
+
+    Raises:
+        ConfigurationFault: an extra is not installed; names it.
+    """
     if client.is_watched:
         return
+    if client.settings.metrics:
+        from nooble.observability import prometheus
+
+        prometheus.watch_client(client)
+    if client.settings.tracing:
+        from nooble.observability import opentelemetry
+
+        opentelemetry.watch_client(client)
     client.is_watched = True
-    for name, module in _BRINGS.items():
-        if not getattr(client.settings, name, False):
-            continue
-        if name in WATCHERS:
-            WATCHERS[name](client)
-            continue
-        get_logger(client.settings.log_level, service=client.service_name).info(
-            "client_not_watched",
-            setting=name,
-            message=f"{name} is on, and there is no worker in this process that brings it along for clients; "
-            f"import {module} where the process starts",
-        )
-
-
-_BRINGS = {"metrics": "nooble.observability.prometheus", "tracing": "nooble.observability.opentelemetry"}

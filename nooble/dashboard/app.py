@@ -288,6 +288,8 @@ class Site:
         text = "There is no such page."
         if wants_json(request):
             return JSONResponse({"error": text}, 404)
+        if not request.scope.get("state", {}).get("is_known"):  # and is told nothing
+            return await self._tell(request, Refusal(404, text))
         return self._html(request, self._asked(request, self._desk.watch.seen), _failure(404, "Not there", text))
 
     async def _failed(self, request: Request, error: Exception) -> Response:

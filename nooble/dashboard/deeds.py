@@ -148,6 +148,8 @@ async def send_again(form: Form) -> Done | Shown:
         facts = letter_facts(one, redact)
         typed = form.said("payload")
         try:
+            if not typed.strip():
+                raise ValueError("It is empty; a payload without anything is {}.")
             edited = payload_of_json(typed)
             data = merged(edited, json.loads(as_json(facts["payload"], 10**9)), one.payload())
         except (ValueError, NoobleError) as error:
@@ -233,7 +235,8 @@ async def attempt(form: Form) -> Done | Shown:
     typed = {
         name.removeprefix("field."): values[-1] for name, values in form.fields.items() if name.startswith("field.")
     }
-    fields = fields_of(route.payload)
+    secret = ask.desk.is_secret(route)
+    fields = fields_of(route.payload, secret=secret)
     chosen: dict[str, Any] = {"typed": typed or None, "json": form.said("payload") if as_text else None}
     chosen |= {name: form.said(name)[:200] for name in ("how", "timeout", "tenant_id", "key")}
     try:
@@ -244,12 +247,16 @@ async def attempt(form: Form) -> Done | Shown:
             "service": service,
             "route": route,
             "example": form.said("payload") or "{}",
-            "_fields": fields_of(route.payload, typed, error.by_field) if not as_text else fields,
+            "_fields": fields_of(route.payload, typed, error.by_field, secret) if not as_text else fields,
             "_typed": chosen["json"],
             "_errors": error.by_field,
             "_chosen": chosen,
         }
         return Shown("action.html", action_type, facts, 422)
+    redact = await ask.desk.redactor(service)
+    if redact(action_type, payload) != payload:  # what is hidden is not typed in advance the next time
+        chosen["json"] = None
+        chosen["typed"] = {name: text for name, text in typed.items() if not secret(name)} or None
     calling = form.said("how") != "send"
     more = {"tenant_id": chosen["tenant_id"]} if chosen["tenant_id"] else {}
     note = await _try(form, action_type, payload, calling, timeout, chosen["key"] or None, more)

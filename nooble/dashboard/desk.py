@@ -17,6 +17,7 @@ from nooble.dashboard.redaction import Redact, hidden, sensitive_fields
 from nooble.dashboard.watch import EVERY, Watch
 from nooble.errors import NoobleError
 from nooble.logger import get_logger
+from nooble.models.redaction import is_secret
 from nooble.models.sensitive import names_of
 from nooble.operations.dead_letters import DeadLetters
 from nooble.operations.messages import Messages
@@ -129,11 +130,16 @@ class Desk:
 
         def redact(action_type: str, payload: Any) -> Any:
             route = declared.get(action_type)
-            names = sensitive_fields(route.payload, route.options.get("sensitive", "")) if route else frozenset()
+            names = _sensitive(route) if route else frozenset()
             shown = hidden(payload, names | names_of(action_type))
             return shown if own is None else own(action_type, shown)
 
         return redact
+
+    def is_secret(self, route: Route) -> Callable[[str], bool]:
+        """Whether a field of *route* of that name is hidden."""
+        names = _sensitive(route)
+        return lambda name: name in names or is_secret(name)
 
     async def record(self, deed: Deed) -> None:
         """Add to the audit. What was done stays done if that fails, and the log says that it did."""
@@ -166,3 +172,7 @@ class Desk:
             self._made[name] = make(redis)
         made: T = self._made[name]
         return made
+
+
+def _sensitive(route: Route) -> frozenset[str]:
+    return sensitive_fields(route.payload, route.options.get("sensitive", ""))

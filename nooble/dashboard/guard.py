@@ -27,7 +27,6 @@ HEADERS = {
 }
 """On every answer. `no-referrer` would make browsers send `Origin: null` with the forms."""
 
-_OPEN = ("/static/", "/login")
 Telling = Callable[[Request, Refusal], Awaitable[Response]]
 
 
@@ -61,10 +60,10 @@ class Guard:
         refusal = wrong_host(self._access, headers.get("host", ""))
         if refusal is None:
             who = self._who(request)
-            request.scope.setdefault("state", {})["who"] = who or ""
-            if who is None and not path.startswith(_OPEN):
-                return self._ask(request, path)
             login = path == "/login"
+            request.scope.setdefault("state", {}).update(who=who or "", is_known=who is not None)
+            if who is None and not login and not path.startswith("/static/"):
+                return self._ask(request, path)
             refusal = wrong_change(self._access, request.method, headers)
             if login and self._access.read_only and refusal is not None:
                 refusal = wrong_change(Access(), request.method, headers)  # to log in changes nothing

@@ -167,7 +167,7 @@ async def letter(ask: Ask) -> Shown:
 
 def letter_facts(one: DeadLetter, redact: Redactor) -> dict[str, Any]:
     """A letter for its page."""
-    told = _letter(one) | {"traceback": masked(one.traceback), "obstacle": one.obstacle, "others": dict(one.others)}
+    told = _letter(one) | {"traceback": masked(one.traceback), "obstacle": one.obstacle}
     told |= {"target": one.target, "first_id": one.first_id, "entry_id": one.entry_id, "worker": one.worker}
     try:
         payload = one.payload()
@@ -253,7 +253,7 @@ async def action(ask: Ask) -> Shown:
         "service": service,
         "route": route,
         "example": example_of(route.payload),
-        "_fields": fields_of(route.payload, typed, None),
+        "_fields": fields_of(route.payload, typed, None, ask.desk.is_secret(route)),
         "_typed": about.get("json"),
         "_errors": {},
         "_chosen": about,

@@ -88,7 +88,9 @@ async def streams(ask: Ask) -> Shown:
     """Every stream and its group in a row."""
     reading = ask.reading
     rows = list(reading.services[:_MOST_ROWS]) if reading else []
-    return Shown("streams.html", "Streams and groups", _whole(ask) | {"services": rows}, _status(ask))
+    left_out = max(0, len(reading.services) - _MOST_ROWS) if reading else 0
+    facts = {"services": rows, "left_out": left_out}
+    return Shown("streams.html", "Streams and groups", _whole(ask) | facts, _status(ask))
 
 
 async def stream(ask: Ask) -> Shown:

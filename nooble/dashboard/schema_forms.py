@@ -4,8 +4,8 @@ simply is typed as JSON; what is wrong is told beside its field."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -58,7 +58,10 @@ class Unfit(ValueError):
 
 # ── the form ──
 def fields_of(
-    schema: Schema | None, typed: Mapping[str, str] | None = None, errors: Mapping[str, str] | None = None
+    schema: Schema | None,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    secret: Callable[[str], bool] = lambda name: False,
 ) -> list[Field] | None:
     """The fields for a payload of *schema*; `None` if it is not of an object with properties, so that JSON is typed.
 
@@ -66,6 +69,7 @@ def fields_of(
         schema: a JSON Schema.
         typed: what was typed before, by name.
         errors: what was wrong with it.
+        secret: whether a field of a name is one: what was typed there is not shown again.
     """
     if not isinstance(schema, Mapping):
         return None
@@ -75,10 +79,16 @@ def fields_of(
         return None
     required = root.get("required")
     wanted = set(map(str, required)) if isinstance(required, Sequence) and not isinstance(required, str) else set()
-    return [
+    fields = [
         _field(str(name), one if isinstance(one, Mapping) else {}, schema, str(name) in wanted, typed, errors or {})
         for name, one in properties.items()
     ]
+    return [_as_secret(one) if one.kind == "secret" or secret(one.name) else one for one in fields]
+
+
+def _as_secret(field: Field) -> Field:
+    kind = "secret" if field.kind in ("text", "lines") else field.kind
+    return replace(field, kind=kind, value="")
 
 
 def _field(

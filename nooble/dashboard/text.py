@@ -55,7 +55,7 @@ def plain(value: object, most: int = 300) -> str:
 
 
 def as_json(value: Any, most: int = 20_000) -> str:
-    """*value* as indented JSON for a person; what would act is an escape of JSON. Never fails, and is cut only if it cannot be
+    """*value* as indented JSON for a person; what would act is an escape of JSON. Never fails; is cut only if it cannot be
     said as JSON."""
     try:
         text = msgspec.json.format(encoded(value), indent=2).decode("utf-8", "replace")

@@ -27,11 +27,10 @@ from nooble.events.facts import (
     Started,
     Unwritten,
 )
-from nooble.events.outward import WATCHERS, CallEnded, ClientEvent, NotSent, Sent
+from nooble.events.outward import CallEnded, ClientEvent, NotSent, Sent
 from nooble.events.telling import Events, Listener, Teller
 
 __all__ = [
-    "WATCHERS",
     "ActionEvent",
     "Apart",
     "Buried",

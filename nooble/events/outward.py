@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from nooble.events.facts import Event
 
 
@@ -53,7 +50,3 @@ class CallEnded(ClientEvent, frozen=True, kw_only=True):
     seconds: float
     outcome: str
     code: str = ""
-
-
-WATCHERS: dict[str, Callable[[Any], None]] = {}
-"""Name of a setting → what makes a client, whose settings say so, be watched. Whoever knows how to watch puts it here."""

@@ -2,5 +2,6 @@
 
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
 from nooble.models.context import ActionContext, current_context
+from nooble.models.sensitive import Sensitive
 
-__all__ = ["ActionContext", "DomainAction", "DomainActionResponse", "ErrorDetail", "current_context"]
+__all__ = ["ActionContext", "DomainAction", "DomainActionResponse", "ErrorDetail", "Sensitive", "current_context"]

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from nooble import events as e
 from nooble._version import __version__
 from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault, NoobleError, code_of
@@ -266,6 +265,3 @@ def server_of(url: str) -> dict[str, Any]:
 def watch_client(client: Any) -> None:
     """Make spans of what *client* sends: for those whose settings say `tracing`."""
     client.watches.append(Tracing(client.settings))
-
-
-e.WATCHERS["tracing"] = watch_client

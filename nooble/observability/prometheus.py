@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
 
-from nooble import events as e
 from nooble.errors import ConfigurationFault
 
 try:
@@ -41,9 +40,6 @@ def exposition() -> tuple[bytes, str]:
 def watch_client(client: Any) -> None:
     """Count what *client* does: for those whose settings say `metrics`."""
     metrics().observe_client(client)
-
-
-e.WATCHERS["metrics"] = watch_client
 
 
 def metrics_app(give: Callable[[], tuple[bytes, str]] = exposition) -> App:

@@ -20,8 +20,13 @@ from nooble.testing.mistakes import HarnessMistake
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-DEFAULTS: Mapping[str, Any] = {"log_level": "ERROR", "worker_block_ms": 20, "worker_grace_seconds": 0.2}
-"""What is other than in production: quiet, and quick to notice and to end."""
+DEFAULTS: Mapping[str, Any] = {
+    "log_level": "ERROR",
+    "worker_block_ms": 20,
+    "worker_grace_seconds": 0.2,
+    "worker_beat_seconds": 0,
+}
+"""What is other than in production: quiet, quick to notice and to end, and in no registry."""
 
 NOWHERE = "redis://harness.invalid:6379/0"
 """What settings say of the server where no address is known; nobody connects to it."""

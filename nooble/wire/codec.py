@@ -109,6 +109,7 @@ _OPTIONAL = {
     field.name: field.type for field in msgspec.structs.fields(Envelope) if field.name not in {"action_type", "data"}
 }
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+_OF_THE_TRACE = frozenset({"traceparent", "tracestate", "baggage"})
 _known_types: set[str] = set()
 
 
@@ -228,7 +229,7 @@ def encode_callback(action: DomainAction, result: Any, origin_service: str, code
                 origin_service=origin_service,
                 correlation_id=action.correlation_id or action.action_id,
                 trace_id=action.trace_id,
-                metadata={},
+                metadata={name: fact for name, fact in (action.metadata or {}).items() if name in _OF_THE_TRACE},
             )
         )
     except _UNENCODABLE as error:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from nooble.clients import BaseRedisClient, watching
+from nooble.clients import BaseRedisClient
 from nooble.config import CommonAppSettings
 from nooble.errors import CallTimeout, PayloadTooLarge, Reject, ServerUnavailable
 from nooble.events import CallEnded, ClientEvent, NotSent, Sent
 from nooble.models import DomainAction
+from nooble.observability import opentelemetry, prometheus
 from nooble.workers import ServiceWorker
 from tests.support.platform import Platform
 from tests.support.settings import NOBODY, make_settings
@@ -173,22 +174,16 @@ async def test_a_watch_that_breaks_breaks_nothing(
 
 
 # ── settings ──
+@pytest.mark.parametrize("name", ["metrics", "tracing"])
 async def test_a_client_whose_settings_say_so_is_watched_from_its_first_use_on(
-    redis: redis.asyncio.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    redis: redis.asyncio.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     watched: list[Any] = []
-    monkeypatch.setattr(watching, "WATCHERS", {"metrics": watched.append, "tracing": watched.append})
-    async with BaseRedisClient("shop", redis, settings("shop", metrics=True)) as client:
+    for module in (opentelemetry, prometheus):
+        monkeypatch.setattr(module, "watch_client", watched.append)
+    async with BaseRedisClient("shop", redis, settings("shop", **{name: True})) as client:
+        assert watched == []
         await client.send("demo.thing.do", {})
         await client.close()
         await client.send("demo.thing.do", {})
     assert watched == [client]
-
-
-async def test_where_nobody_can_watch_that_is_said(
-    redis: redis.asyncio.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(watching, "WATCHERS", {})
-    async with BaseRedisClient("shop", redis, settings("shop", tracing=True)) as client:
-        await client.send("demo.thing.do", {})
-    assert "import nooble.observability.opentelemetry where the process starts" in capsys.readouterr().out

@@ -53,7 +53,9 @@ class PagosService(BaseService):
 
 
 @pytest.fixture
-def shop(settings: Callable[..., CommonAppSettings], redis: Any) -> Callable[..., AbstractAsyncContextManager[PagosService]]:
+def shop(
+    settings: Callable[..., CommonAppSettings], redis: Any
+) -> Callable[..., AbstractAsyncContextManager[PagosService]]:
     """`async with shop() as service`: the service at work."""
 
     @asynccontextmanager

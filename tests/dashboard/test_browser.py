@@ -1,5 +1,5 @@
-"""The dashboard in a real browser: it lives, it is used by keyboard and without scripts, it asks nobody else for anything, its
-policy holds, and a screen reader has what it needs."""
+"""The dashboard in a real browser: it lives, it is used by keyboard and without scripts, it asks nobody else for anything,
+its policy holds, and a screen reader has what it needs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,10 @@ async def test_every_page_is_accessible_and_keeps_to_itself(
 ) -> None:
     [letter] = await bury(nota="<script>alert(1)</script>\u202e", password="x")
     home = served()
-    async with shop(retry_attempts=2, retry_backoff_seconds=600, retry_max_delay_seconds=600) as service, window(home, **look) as w:
+    async with (
+        shop(retry_attempts=2, retry_backoff_seconds=600, retry_max_delay_seconds=600) as service,
+        window(home, **look) as w,
+    ):
         service.is_broken = True
         await sender.send("pagos.cargo.cobrar", {"pedido": 1, "importe": 1})
         consumer = await wait_until(lambda: first_worker(w), "the worker is seen")
@@ -163,9 +166,7 @@ async def test_the_story_of_a_failure(served: Any, window: Any, shop: Any, sende
     """Seen on the overview, understood in the letter, edited, replayed, done."""
     from playwright.async_api import expect
 
-    async with shop() as service, window(served()) as w:
-        done: list[Any] = []
-        cobrar = service.cobrar
+    async with shop(), window(served()) as w:
         await sender.send("pagos.cargo.cobrar", {"pedido": -5, "importe": 1, "password": "tortilla"})
         await w.go("/")
         row = w.page.get_by_test_id("service-pagos")
@@ -180,8 +181,6 @@ async def test_the_story_of_a_failure(served: Any, window: Any, shop: Any, sende
         await w.page.get_by_role("button", name="Replay with this payload").click()
         await expect(w.page.get_by_test_id("note")).to_contain_text("sent with its edited payload")
         await expect(w.page.locator("tbody")).to_contain_text("There are no dead letters here")
-        assert cobrar is not None
-        assert done == []
         await w.go("/audit")
         await expect(w.page.get_by_test_id("deed")).to_have_count(1)
         assert w.complaints == []

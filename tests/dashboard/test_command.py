@@ -7,7 +7,6 @@ import socket
 import urllib.error
 import urllib.request
 
-
 import pytest
 
 from tests.cli.conftest import pedidos, terminal
@@ -20,7 +19,7 @@ TOKEN = "a-token-that-is-long-enough"
 def address(running: Running) -> str:
     """Where the dashboard is, once it says so."""
     running.until("Dashboard: http")
-    return re.findall(r"Dashboard: (http://\S+)", running.output)[-1]
+    return re.findall(r"Dashboard: (http://\S+)", running.said)[-1]
 
 
 def status(url: str, **headers: str) -> int:
@@ -48,7 +47,7 @@ def test_it_says_where_it_is_and_ends_with_a_signal_though_somebody_watches(term
         watching = urllib.request.Request(f"{home}live/overview", headers={"Authorization": f"Bearer {TOKEN}"})
         with urllib.request.urlopen(watching, timeout=20) as stream:
             assert stream.readline().startswith(b"retry:")
-            assert running.stop() == 0, running.output
+            assert running.end() == 0, running.said
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_it_says_where_it_is_and_ends_with_a_signal_though_somebody_watches(term
     ],
 )
 def test_what_cannot_be_protected_is_not_started(terminal: Terminal, words: tuple[str, ...], told: str) -> None:
-    done = terminal.run("dashboard", "--port", "0", "--redis-url", "redis://127.0.0.1:1", *words)
+    done = terminal.type("dashboard", "--port", "0", "--redis-url", "redis://127.0.0.1:1", *words)
     assert done.code != 0
     assert told in done.err
 
@@ -72,7 +71,7 @@ def test_a_port_that_is_taken_is_told(terminal: Terminal) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = terminal.run("dashboard", "--port", port, "--redis-url", "redis://127.0.0.1:1")
+        done = terminal.type("dashboard", "--port", port, "--redis-url", "redis://127.0.0.1:1")
     assert done.code == 1
     assert "--port names another" in done.err
 
@@ -84,6 +83,4 @@ def test_beside_dev_it_is_there_and_can_be_left_out(pedidos: Terminal, redis_url
         assert status(f"{home}api/overview") == 200
     with pedidos.start("dev", "pedidos", "--redis-url", redis_url, "--no-dashboard") as running:
         running.until("Try in another terminal")
-        assert "Dashboard" not in running.output
-
-
+        assert "Dashboard" not in running.said

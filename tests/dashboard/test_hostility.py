@@ -14,7 +14,7 @@ pytestmark = pytest.mark.leaves_keys("written by hand")
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = {
-    "html": f'{SCRIPT}"><img src=x onerror=alert(2)> \' {{{{7*7}}}} {{% raw %}}',
+    "html": f"{SCRIPT}\"><img src=x onerror=alert(2)> ' {{{{7*7}}}} {{% raw %}}",
     "ansi": "\x1b[2J\x1b]0;title\x07\x9b31m red",
     "direction": "\u202egnp.exe\u2066 \u200f \u061c",
     "control": "a\x00b\rc\x08d\x7f\x85\u2028e",
@@ -27,7 +27,13 @@ STREAM, DEAD, RETRIES = (f"nooble4:test:pagos:{kind}:main" for kind in ("streams
 
 def action(text: str) -> bytes:
     payload = {"note": text, text[:100]: [text[:1000], {"deep": text[:1000]}]}
-    whole = {"action_type": text[:200], "action_id": text[:200], "origin_service": text[:500], "data": payload, "task_id": text[:300]}
+    whole = {
+        "action_type": text[:200],
+        "action_id": text[:200],
+        "origin_service": text[:500],
+        "data": payload,
+        "task_id": text[:300],
+    }
     return json.dumps(whole, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -46,7 +52,16 @@ async def test_hostile_text_is_text_on_every_page(browse: Any, redis: Any, kind:
     raw = text.encode("utf-8", "surrogatepass")
     entry = (await redis.xadd(STREAM, {"data": data})).decode()
     broken = (await redis.xadd(STREAM, {"data": raw, raw[:500]: raw[:500]})).decode()
-    fields = {"reason": raw, "error": raw, "traceback": raw, "worker": raw, "first_id": raw, "attempts": raw, "data": data, raw[:99]: raw}
+    fields = {
+        "reason": raw,
+        "error": raw,
+        "traceback": raw,
+        "worker": raw,
+        "first_id": raw,
+        "attempts": raw,
+        "data": data,
+        raw[:99]: raw,
+    }
     letter = (await redis.xadd(DEAD, fields)).decode()
     odd = (await redis.xadd(DEAD, {"reason": raw, "data": raw})).decode()
     await redis.zadd(RETRIES, {b"1-1\n" + data: 4e12, raw[:9000]: 5e12})
@@ -55,9 +70,30 @@ async def test_hostile_text_is_text_on_every_page(browse: Any, redis: Any, kind:
     await redis.xadd("nooble4:test:nooble:audit:main", {"who": raw, "what": raw, raw[:50]: raw, "outcome": raw})
     client = browse()
     for path in (
-        *("/", "/services", "/services/pagos", "/streams", "/streams/pagos", "/messages", "/messages?service=pagos&order=oldest"),
-        *(f"/messages/pagos/{entry}", f"/messages/pagos/{broken}", f"/messages/pagos/{letter}", f"/messages/pagos/{odd}"),
-        *("/dead", "/dead/pagos", f"/dead/pagos/{letter}", f"/dead/pagos/{odd}", "/retries", "/retries/pagos", "/audit"),
+        *(
+            "/",
+            "/services",
+            "/services/pagos",
+            "/streams",
+            "/streams/pagos",
+            "/messages",
+            "/messages?service=pagos&order=oldest",
+        ),
+        *(
+            f"/messages/pagos/{entry}",
+            f"/messages/pagos/{broken}",
+            f"/messages/pagos/{letter}",
+            f"/messages/pagos/{odd}",
+        ),
+        *(
+            "/dead",
+            "/dead/pagos",
+            f"/dead/pagos/{letter}",
+            f"/dead/pagos/{odd}",
+            "/retries",
+            "/retries/pagos",
+            "/audit",
+        ),
     ):
         page = await client.get(path)
         assert page.status_code == 200, (path, page.text[-500:])

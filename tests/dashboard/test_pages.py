@@ -78,7 +78,12 @@ async def test_what_is_not_there(browse: Any) -> None:
     ):
         assert (await client.get(path)).status_code == 404, path
         assert (await client.get(f"/api{path}")).status_code == 404, path
-    for path in ("/dead/pagos?since=tomorrow", "/dead/pagos?cursor=x", "/messages?service=x&cursor=y", "/audit?cursor=z"):
+    for path in (
+        "/dead/pagos?since=tomorrow",
+        "/dead/pagos?cursor=x",
+        "/messages?service=x&cursor=y",
+        "/audit?cursor=z",
+    ):
         assert (await client.get(path)).status_code == 400, path
 
 

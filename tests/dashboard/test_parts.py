@@ -21,8 +21,14 @@ from nooble.dashboard.text import ACTING, as_json, encoded, pieces, plain
 from nooble.operations.reading import Reading, Server, Service, Stream
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("password"), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("password"), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -120,7 +126,9 @@ def test_a_line_has_gaps_where_nothing_was_read() -> None:
 
 
 def test_lines_share_a_scale_and_nothing_is_no_line() -> None:
-    low, high, none = lines_of([[(1, 1), (2, 1)], [(1, 10), (2, 10)], [(1, None)]], 2, width=2, height=12, window_ms=2, gap_ms=5)
+    low, high, none = lines_of(
+        [[(1, 1), (2, 1)], [(1, 10), (2, 10)], [(1, None)]], 2, width=2, height=12, window_ms=2, gap_ms=5
+    )
     assert low.most == high.most == 10
     assert low.line == "M1,10 L2,10"
     assert (none.line, none.area, none.last) == ("", "", None)
@@ -130,7 +138,9 @@ def test_lines_share_a_scale_and_nothing_is_no_line() -> None:
 
 
 def reading(at_ms: int, added: int, length: int, names: tuple[str, ...] = ("a",)) -> Reading:
-    services = tuple(Service(name=name, stream=Stream(key=name, length=length, added=added, lag=length)) for name in names)
+    services = tuple(
+        Service(name=name, stream=Stream(key=name, length=length, added=added, lag=length)) for name in names
+    )
     return Reading(at_ms=at_ms, prefix="p", environment="e", services=services, server=Server())
 
 
@@ -169,9 +179,21 @@ def test_what_was_not_edited_is_sent_as_it_was(value: Any) -> None:
 
 
 def test_secrets_are_hidden_at_any_depth_and_come_back() -> None:
-    payload = {"password": "x", "a": [{"apiKey": "y", "n": 1}], "card": "4242", "url": "redis://u:geheim@h", "token": None}
+    payload = {
+        "password": "x",
+        "a": [{"apiKey": "y", "n": 1}],
+        "card": "4242",
+        "url": "redis://u:geheim@h",
+        "token": None,
+    }
     shown = hidden(payload, {"card"})
-    assert shown == {"password": HIDDEN, "a": [{"apiKey": HIDDEN, "n": 1}], "card": HIDDEN, "url": "redis://u:***@h", "token": None}
+    assert shown == {
+        "password": HIDDEN,
+        "a": [{"apiKey": HIDDEN, "n": 1}],
+        "card": HIDDEN,
+        "url": "redis://u:***@h",
+        "token": None,
+    }
     edited = {**shown, "a": [{**shown["a"][0], "n": 2}], "more": True}
     assert merged(edited, shown, payload) == {**payload, "a": [{"apiKey": "y", "n": 2}], "more": True}
     assert merged({**shown, "password": "new"}, shown, payload)["password"] == "new"
@@ -186,7 +208,10 @@ def test_true_is_not_one() -> None:
 
 
 def test_what_a_service_declares_is_hidden() -> None:
-    schema = {"properties": {"pin": {"writeOnly": True}, "n": {}}, "$defs": {"X": {"properties": {"y": {"format": "password"}}}}}
+    schema = {
+        "properties": {"pin": {"writeOnly": True}, "n": {}},
+        "$defs": {"X": {"properties": {"y": {"format": "password"}}}},
+    }
     assert sensitive_fields(schema, "card, cvv") == {"pin", "y", "card", "cvv"}
     assert sensitive_fields(None) == frozenset()
 
@@ -227,7 +252,10 @@ def test_a_form_is_made_of_a_schema() -> None:
         "many": "json",
     }
     assert [name for name, one in fields.items() if one.required] == ["name", "count"]
-    assert (fields["name"].about, fields["name"].limits) == ("Who.", "string, at least 1 character, at most 40 characters")
+    assert (fields["name"].about, fields["name"].limits) == (
+        "Who.",
+        "string, at least 1 character, at most 40 characters",
+    )
     assert fields["price"].value == "1.5"
     assert [one.name for one in fields_of(msgspec.json.schema(AsStruct)) or ()] == ["producto", "cantidad"]
     assert fields_of(None) is None
@@ -236,7 +264,16 @@ def test_a_form_is_made_of_a_schema() -> None:
 
 def test_a_payload_is_made_of_what_was_typed() -> None:
     fields = fields_of(Typed.model_json_schema()) or []
-    typed = {"name": "Ana", "count": "2", "price": "3", "yes": "true", "kind": '"b"', "maybe": "", "inner": '{"x": 1}', "many": "[1]"}
+    typed = {
+        "name": "Ana",
+        "count": "2",
+        "price": "3",
+        "yes": "true",
+        "kind": '"b"',
+        "maybe": "",
+        "inner": '{"x": 1}',
+        "many": "[1]",
+    }
     payload = payload_of(fields, typed)
     assert payload == {"name": "Ana", "count": 2, "price": 3, "yes": True, "kind": "b", "inner": {"x": 1}, "many": [1]}
     assert Typed.model_validate(payload)

@@ -17,7 +17,13 @@ pytestmark = pytest.mark.leaves_keys("the audit outlives what was done")
 
 
 def addresses() -> list[str]:
-    values = {"{service}": "pagos", "{action:path}": "pagos.cargo.cobrar", "{id}": "1-1", "{consumer}": "w", "{order}": "stop"}
+    values = {
+        "{service}": "pagos",
+        "{action:path}": "pagos.cargo.cobrar",
+        "{id}": "1-1",
+        "{consumer}": "w",
+        "{order}": "stop",
+    }
     found = []
     for path in DEEDS:
         for name, value in values.items():
@@ -64,7 +70,14 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 
 async def test_a_page_on_the_web_does_not_reach_it_under_a_name_of_its_own(browse: Any) -> None:
     client = browse()
-    for host in ("evil.example", "evil.example:8420", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", ""):
+    for host in (
+        "evil.example",
+        "evil.example:8420",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "",
+    ):
         for path in ("/", "/api/overview", "/static/nooble.css", "/live/overview"):
             assert (await client.get(path, headers={"Host": host})).status_code == 403, (host, path)
     for host in ("localhost:1", "127.0.0.1", "[::1]:8420"):
@@ -87,6 +100,10 @@ async def test_without_the_token_there_is_only_the_login_page(browse: Any) -> No
     assert (await client.get("/static/nooble.css")).status_code == 200
     for path in addresses():
         assert (await client.post(path)).status_code == 303, path
+    for path in ("/static/none", "/login/", "/loginx", "/static/../audit"):
+        page = await client.get(path)
+        assert page.status_code in (303, 404), path
+        assert "<nav" not in page.text, path
     wrong = await client.post("/login", data={"token": "another-token-as-long"})
     assert wrong.status_code == 403
     assert COOKIE not in wrong.cookies
@@ -107,7 +124,9 @@ async def test_who_logs_in_is_let_in_and_out(browse: Any) -> None:
     assert (await client.get("/")).status_code == 303
 
 
-@pytest.mark.parametrize("there", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx"])
+@pytest.mark.parametrize(
+    "there", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/\nx"]
+)
 async def test_a_login_leads_nowhere_else(browse: Any, there: str) -> None:
     done = await browse(token=TOKEN).post("/login", data={"token": TOKEN, "next": there})
     assert done.headers["location"] == "/"
@@ -126,7 +145,16 @@ async def test_programs_send_the_token_or_a_password(browse: Any) -> None:
     assert await status(f"Bearer {TOKEN}") == 200
     assert await status(basic("ana:secreto-largo")) == 200
     for wrong in (
-        *("Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Basic ", "Basic ñ", basic("ana:"), basic("ana"), basic("luis:secreto-largo")),
+        *(
+            "Bearer",
+            f"Bearer {TOKEN}x",
+            f"Basic {TOKEN}",
+            "Basic ",
+            "Basic ñ",
+            basic("ana:"),
+            basic("ana"),
+            basic("luis:secreto-largo"),
+        ),
         *(basic("ana:secreto-largo2"), basic(":"), f"Negotiate {TOKEN}"),
     ):
         assert await status(wrong) == 401, wrong
@@ -139,7 +167,16 @@ def test_a_session_ends_and_cannot_be_made_up() -> None:
     assert identity(access, "", cookie, now=1000 + 13 * 3600) is None
     assert identity(Access(token=f"{TOKEN}2"), "", cookie, now=1000) is None
     ends, _, rest = cookie.partition(".")
-    for forged in (f"{int(ends) + 9}.{rest}", cookie[:-1], "", ".", "..", "9" * 400 + ".a.b", "1e9.a.b", cookie.replace("Ana", "Eva")):
+    for forged in (
+        f"{int(ends) + 9}.{rest}",
+        cookie[:-1],
+        "",
+        ".",
+        "..",
+        "9" * 400 + ".a.b",
+        "1e9.a.b",
+        cookie.replace("Ana", "Eva"),
+    ):
         assert identity(access, "", forged, now=1000) is None, forged
 
 
@@ -168,7 +205,9 @@ async def test_the_application_around_says_who(browse: Any) -> None:
         {"X-Nothing": "of it"},
     ],
 )
-async def test_a_change_that_comes_from_elsewhere_is_refused(browse: Any, headers: dict[str, str], bury: Any, redis: Any) -> None:
+async def test_a_change_that_comes_from_elsewhere_is_refused(
+    browse: Any, headers: dict[str, str], bury: Any, redis: Any
+) -> None:
     [letter] = await bury()
     client = browse(headers=headers)
     for path in ["/dead/pagos/discard", *addresses(), "/login", "/logout"]:
@@ -178,7 +217,9 @@ async def test_a_change_that_comes_from_elsewhere_is_refused(browse: Any, header
 
 
 @pytest.mark.parametrize("headers", [FROM_A_PAGE, {"Origin": HOME}])
-async def test_a_change_that_comes_from_a_page_is_done(browse: Any, headers: dict[str, str], bury: Any, redis: Any) -> None:
+async def test_a_change_that_comes_from_a_page_is_done(
+    browse: Any, headers: dict[str, str], bury: Any, redis: Any
+) -> None:
     [letter] = await bury()
     answer = await browse(headers=headers).post("/dead/pagos/discard", data={"id": letter, "sure": "yes"})
     assert answer.status_code == 303
@@ -217,7 +258,9 @@ async def test_nothing_is_changed_by_looking(browse: Any) -> None:
 
 async def test_every_answer_keeps_the_browser_in_bounds(browse: Any) -> None:
     client = browse(token=TOKEN)
-    answers = [await client.get(path) for path in ("/", "/login", "/static/nooble.css", "/static/none", "/api/x", "/nowhere")]
+    answers = [
+        await client.get(path) for path in ("/", "/login", "/static/nooble.css", "/static/none", "/api/x", "/nowhere")
+    ]
     answers.append(await client.get("/", headers={"Host": "evil.example"}))
     for answer in answers:
         policy = answer.headers["content-security-policy"]

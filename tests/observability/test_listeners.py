@@ -12,11 +12,26 @@ import redis.asyncio
 
 from nooble.config import CommonAppSettings
 from nooble.errors import Reject
-from nooble.events import Completed, DeadLettersTrimmed, Event, Events, Received, Settled, Started
+from nooble.events import (
+    CommitRefused,
+    Completed,
+    DeadLettersTrimmed,
+    Event,
+    Events,
+    Held,
+    Received,
+    Settled,
+    Started,
+    Teller,
+)
 from nooble.models import DomainAction
-from nooble.models.outcomes import Buried
+from nooble.models.outcomes import Buried, Outcome
 from nooble.models.outcomes import Completed as Done
+from nooble.wire.delivery import Delivery
+from nooble.wire.redis_stream import Committed
 from nooble.workers import ServiceWorker
+from nooble.workers.batches import BatchReports
+from nooble.workers.in_flight import Run
 from tests.support.platform import Platform
 from tests.support.waiting import wait_until
 from tests.support.workers import Doing, running
@@ -150,3 +165,19 @@ async def test_a_batch_is_told_as_a_whole_with_every_outcome(
     ended = {one.entry_id: one for event in heard for one in event.ended}
     assert {entry: type(one.outcome) for entry, one in ended.items()} == {good: Done, bad: Buried}
     assert all(one.started > 0 and one.action_type == "demo.thing.do" for one in ended.values())
+
+
+def test_what_was_not_written_is_no_part_of_its_batch() -> None:
+    """The fence has refused one, one is held back; both tell of themselves."""
+    runs = [Run(Delivery(b"%d-0" % number, b"")) for number in range(1, 5)]
+    result = Committed(refused=[(runs[1].delivery, b"taken")], held=[(runs[2].delivery, "wrong type")])
+    events, heard = Events(), list[Any]()
+    reports = BatchReports(Teller(events, "demo", "me"))
+    batch: list[tuple[Run, Outcome]] = [(run, Done()) for run in runs]
+    reports.committed(batch, result)  # to nobody
+    events.subscribe(heard.append, [Settled, CommitRefused, Held])
+    runs[2].held = False
+    reports.committed(batch, result)
+    settled, refused, held = heard
+    assert [one.entry_id for one in settled.ended] == [b"1-0", b"4-0"]
+    assert (type(refused), refused.entry_id, type(held), held.entry_id) == (CommitRefused, "2-0", Held, "3-0")

@@ -227,7 +227,6 @@ async def test_two_actions_side_by_side_do_not_see_each_others_spans(
     assert [sorted(kinds) for kinds in traces.values()] == [["CONSUMER"] * 2 + ["PRODUCER"] * 2] * 20
 
 
-@pytest.mark.xfail(strict=True, reason="encode_callback does not carry the fields of the trace yet")
 async def test_a_callback_goes_on_with_the_trace(
     redis: redis.asyncio.Redis, settings: Settings, spans: InMemorySpanExporter, platform: Platform
 ) -> None:

@@ -86,7 +86,7 @@ async def test_what_a_worker_does_is_counted(
         await platform.add("nonsense")
         await platform.send("demo.order.place", metadata={"ttl_ms": 0})
         await wait_until(platform.is_done, "all is done")
-        found = now(here)
+    found = now(here)
     place = "demo.order.place"
     handled = {key[1:3]: value for key, value in found.items() if key[0] == "nooble_messages_handled_total"}
     assert handled == {

@@ -198,7 +198,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: repr(name[:45]))
 async def test_nothing_is_written_where_nobody_may_ask_for_it(employ: Employ, platform: Platform, name: str) -> None:
     """Neither answer nor error, and the handler is not even asked."""
-    worker = await employ(lambda action: {"n": 1})
+    worker = await employ(lambda action: {"n": 1}, worker_beat_seconds=0)
     await platform.send("demo.thing.do", callback_queue_name=name)
     await wait_until(platform.is_done, "it has left the stream")
     (letter,) = await platform.buried()
