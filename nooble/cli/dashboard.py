@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -98,12 +97,16 @@ class Beside:
             self._thread.join(_PATIENCE)
 
     def _work(self) -> None:
+        import asyncio
+
         try:
             asyncio.run(self._serve())
         except Exception as error:  # services run all the same
             typer.secho(f"No dashboard: {told(error)}", fg=typer.colors.YELLOW, err=True)
 
     async def _serve(self) -> None:
+        import asyncio
+
         from nooble.cli.servers import Wish
         from nooble.cli.settings import own_settings
         from nooble.dashboard import Access

@@ -8,6 +8,7 @@ import msgspec
 
 from nooble.config import CommonAppSettings
 from nooble.wire.connection import Endpoint, Link
+from nooble.wire.keys import QueueManager
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -46,7 +47,7 @@ class Audit:
 
     def __init__(self, redis: Redis, settings: CommonAppSettings) -> None:
         self._link = Link(Endpoint(redis))
-        self.key = f"{settings.queue_prefix}:{settings.environment}:nooble:audit:main"
+        self.key = QueueManager(settings.queue_prefix, settings.environment).get_audit_stream()
 
     async def write(self, deed: Deed) -> None:
         """Add *deed*; the oldest are forgotten."""

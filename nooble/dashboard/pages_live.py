@@ -9,13 +9,14 @@ from typing import Any
 
 from nooble.dashboard.asking import Ask, Missing, Shown
 from nooble.dashboard.charts import Figure, Line, lines_of
-from nooble.dashboard.history import ALL, Point
+from nooble.dashboard.history import ALL, POINTS, Point
 from nooble.errors import NoobleError
 from nooble.operations.reading import Problem, Rates, Reading, Service, Worker
 
 MOST_MS, LEAST_MS = 5 * 60_000, 60_000
 """How much time a drawing shows at most, and at least: not more than was seen."""
 _GAP_MS = 9_000
+_SPARK_POINTS = 60
 _MOST_ROWS = 200
 _KEPT = ("waiting", "at work", "to be retried")
 
@@ -146,6 +147,10 @@ def _rates(ask: Ask, name: str) -> Rates:
 
 
 def _row(ask: Ask, service: Service) -> dict[str, Any]:
+    return _figures(ask, service) | {"_spark": _spark(ask, service.name, "ended")}
+
+
+def _figures(ask: Ask, service: Service) -> dict[str, Any]:
     stream = service.stream
     return {
         "name": service.name,
@@ -162,7 +167,6 @@ def _row(ask: Ask, service: Service) -> dict[str, Any]:
         "retries": service.retries.count,
         "dead": service.dead.count,
         "unread": service.unread,
-        "_spark": _lines(ask, service.name, ("ended",), 120, 24)[0],
     }
 
 
@@ -172,7 +176,7 @@ def _state(problems: Iterable[Problem]) -> str:
 
 
 def _totals(ask: Ask, reading: Reading) -> dict[str, Any]:
-    rows = [_row(ask, service) for service in reading.services]
+    rows = [_figures(ask, service) for service in reading.services]
     names = ("workers", "busy", "concurrency", "waiting", "pending", "retries", "dead")
     oldest = [row["oldest_waiting_ms"] for row in rows if row["oldest_waiting_ms"] is not None]
     return {
@@ -201,15 +205,22 @@ def _charts(ask: Ask, name: str) -> list[Chart]:
 
 
 def _sparks(ask: Ask, name: str) -> dict[str, Line]:
-    names = ("added", "ended", "waiting", "pending", "retries", "dead")
-    return {one: _lines(ask, name, (one,), 120, 24)[0] for one in names}
+    return {one: _spark(ask, name, one) for one in ("added", "ended", "waiting", "pending", "retries", "dead")}
 
 
-def _lines(ask: Ask, name: str, fields: Sequence[str], width: int, height: int) -> list[Line]:
+def _spark(ask: Ask, name: str, field: str) -> Line:
+    return _lines(ask, name, (field,), 120, 24, most_points=_SPARK_POINTS)[0]
+
+
+def _lines(
+    ask: Ask, name: str, fields: Sequence[str], width: int, height: int, most_points: int = POINTS
+) -> list[Line]:
     points = ask.seen.history.of(name)
+    step = -(-len(points) // most_points) or 1
+    thinned = points[(len(points) - 1) % step :: step]  # the last one is always among them
     until = ask.reading.at_ms if ask.reading else 0
-    series = [_series(points, field) for field in fields]
-    return lines_of(series, until, width=width, height=height, window_ms=_window(ask), gap_ms=_GAP_MS)
+    series = [_series(thinned, field) for field in fields]
+    return lines_of(series, until, width=width, height=height, window_ms=_window(ask), gap_ms=_GAP_MS * step)
 
 
 def _window(ask: Ask) -> int:

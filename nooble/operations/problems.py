@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from nooble.operations.reading import Problem, Server, Service
+from nooble.operations.reading import MOST_LETTERS, Problem, Server, Service
 from nooble.operations.server import ServerFacts, risks_of
 
 STUCK_LEASES = 2
@@ -97,7 +97,7 @@ def _nobody(service: Service, at_ms: int) -> Iterable[Problem]:
     stream = service.stream
     due = service.retries.next_due_ms
     waits = [
-        f"{stream.length} actions are in the stream" if stream.length else "",
+        f"{_many(stream.length, 'action waits', 'actions wait')}" if stream.length else "",
         "retries are due" if due is not None and due <= at_ms else "",
     ]
     what = " and ".join(filter(None, waits))
@@ -168,9 +168,10 @@ def _dead(service: Service) -> Iterable[Problem]:
     dead = service.dead
     if dead.recent:
         most = next(iter(dead.by_reason), "")
-        text = (
-            f"{dead.recent} dead letters of the last ten minutes, {dead.count} in all; most often: {most or 'unknown'}"
-        )
+        recent = _many(dead.recent, "dead letter", "dead letters")
+        if dead.recent == MOST_LETTERS:  # no more were looked at
+            recent = recent.replace(" ", " or more ", 1)
+        text = f"{recent} of the last ten minutes, {dead.count} in all; most often: {most or 'unknown'}"
         mend = f"nooble dead list {_word(service)} shows them, nooble dead replay sends them again when it is mended"
         yield _problem(service, "dead_letters", text, mend)
 
@@ -197,6 +198,10 @@ def is_served(service: Service) -> bool:
 
 def _problem(service: Service, code: str, text: str, mend: str, *, grave: bool = False) -> Problem:
     return Problem(code=code, service=service.name, text=text, mend=mend, grave=grave)
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 def _ids(ids: Iterable[str]) -> str:

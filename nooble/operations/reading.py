@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+MOST_LETTERS = 200
+"""How many of the newest dead letters are looked at."""
+
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Something that a person should look at.

@@ -13,7 +13,7 @@ import msgspec
 
 from nooble.operations.reading import Consumer, Dead, Pending, Retries, Service, Stream, Worker
 
-MOST_GROUPS, MOST_CONSUMERS, MOST_PENDING, MOST_WORKERS, MOST_LETTERS = 100, 1_000, 50, 200, 200
+MOST_GROUPS, MOST_CONSUMERS, MOST_PENDING, MOST_WORKERS = 100, 1_000, 50, 200
 """How many of each are looked at in one service."""
 RECENT_MS = 10 * 60_000
 """Milliseconds for which something has happened of late."""

@@ -13,12 +13,11 @@ from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault, QueueManagerError, ScriptMissing, ServerFault, ServerUnavailable
 from nooble.operations.finding import Finder
 from nooble.operations.problems import graver_first, problems_of, problems_of_server
-from nooble.operations.reading import Problem, Reading, Route, Service
+from nooble.operations.reading import MOST_LETTERS, Problem, Reading, Route, Service
 from nooble.operations.server import QUESTIONS, facts_in, server_in
 from nooble.operations.survey import (
     MOST_CONSUMERS,
     MOST_GROUPS,
-    MOST_LETTERS,
     MOST_PENDING,
     MOST_WORKERS,
     Reasons,

@@ -89,6 +89,10 @@ class QueueManager:
         """Key of the record of an idempotency key: which action it stands for, and its answer once there is one."""
         return self._key(service_name, "once", context)
 
+    def get_audit_stream(self) -> str:
+        """Key of the stream of what people have done to the running system."""
+        return self._key("nooble", "audit", "main")
+
     def get_once_context(self, action_type: str, idempotency_key: str, tenant_id: str | None = None) -> str:
         """Last part of the name of such a record: keys of one tenant are not those of another."""
         names = (idempotency_key,) if tenant_id is None else (tenant_id, idempotency_key)

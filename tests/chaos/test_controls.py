@@ -115,7 +115,7 @@ SLOW = pytest.mark.slow
         ("the fence of the commit", zombie_with_outcomes, "I2"),
         pytest.param("the fence of the renewal", zombie_that_renews, "I6", marks=SLOW),
         pytest.param("the renewal", long_handler, "I6", marks=SLOW),
-        ("one step, outputs first", killed_in_a_commit, "I2"),
+        pytest.param("one step, outputs first", killed_in_a_commit, "I2", marks=SLOW),
         pytest.param("one step, acknowledged first", killed_in_a_commit, "I1", marks=SLOW),
         pytest.param("one step for retries", killed_as_it_moves_retries, "I2", marks=SLOW),
         pytest.param("first ids in retries", retries_alike, "I1", marks=SLOW),

@@ -28,6 +28,7 @@ def bench(pedidos: Terminal, server: Server) -> Type:
 # ── figures ──
 
 
+@pytest.mark.slow
 def test_calls_are_measured_and_nothing_is_left_or_touched(bench: Type, server: Server) -> None:
     server.client.xadd(MINE, {"data": "somebody else's"})
     done = bench(

@@ -394,6 +394,7 @@ def test_a_letter_without_data_cannot_be_edited(dead: Type, client: redis.Redis)
     assert f"{lost} cannot be replayed: its data were deleted" in dead("edit", lost, "--data", "{}").err
 
 
+@pytest.mark.slow
 def test_a_mended_action_runs(pedidos: Terminal, redis_url: str, client: redis.Redis) -> None:
     """From the first mistake to success, as a person would do it."""
     at = ("--redis-url", redis_url)

@@ -55,6 +55,7 @@ def test_a_signal_lets_actions_finish_and_hands_back_the_rest(
     assert left(server) == (2, 0)
 
 
+@pytest.mark.slow
 def test_what_does_not_finish_within_the_grace_is_handed_back(
     pedidos: Terminal, server: Server, send: Callable[..., None]
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_second_signal_ends_it_now(pedidos: Terminal, server: Server, send: Ca
         assert run.end(signal.SIGTERM) == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_even_when_a_handler_blocks_the_loop(
     pedidos: Terminal, server: Server, send: Callable[..., None]
 ) -> None:
@@ -219,6 +221,7 @@ def nothing(app_settings) -> PedidosService: ...
 """
 
 
+@pytest.mark.slow
 def test_a_function_may_make_the_worker_itself(pedidos: Terminal, redis_url: str) -> None:
     pedidos.write("pedidos.py", PEDIDOS + FACTORY)
     with pedidos.start("run", "pedidos:make", "--redis-url", redis_url, SERVICE_NAME="pedidos") as run:

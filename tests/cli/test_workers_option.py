@@ -67,6 +67,7 @@ def test_workers_share_the_actions_and_a_signal_lets_each_finish(
     )
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     pedidos: Terminal, server: Server, send: Callable[..., None]
 ) -> None:

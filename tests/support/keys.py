@@ -6,7 +6,7 @@ import re
 
 import redis
 
-PERMANENT_KINDS = ("streams", "retries", "dead_letters", "workers", "limits")
+PERMANENT_KINDS = ("streams", "retries", "dead_letters", "workers", "limits", "audit")
 """Kinds of key (fourth part of a name) that need no lifetime: each service has a fixed, small number of them."""
 
 _PERMANENT = re.compile(rf"[^:]+:[^:]+:[^:]+:({'|'.join(PERMANENT_KINDS)}):.+")

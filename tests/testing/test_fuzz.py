@@ -31,7 +31,7 @@ def kinds_of(tested: Verdict) -> list[str]:
     return [finding.kind for finding in tested.findings]
 
 
-@pytest.fixture(params=["fake", "server"])
+@pytest.fixture(params=["fake", pytest.param("server", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest) -> str:
     """Both servers that a fuzzed service can have here."""
     return "fake" if request.param == "fake" else request.getfixturevalue("redis_url")

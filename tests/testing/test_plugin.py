@@ -83,6 +83,7 @@ async def test_leak(nooble_harness, nooble_key_guard):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.leaves_keys("is what it is about")
 def test_keys_that_are_left_fail_the_test(run, server: Server) -> None:
     server.client.set("from before", "x")

@@ -73,7 +73,9 @@ async def take_as(consumer: str, platform: Platform, count: int) -> list[bytes]:
 
 
 @here_and_slowly_there
-@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+@pytest.mark.parametrize(
+    "jump", [pytest.param(HOUR, id="forward"), pytest.param(-HOUR, id="back", marks=pytest.mark.slow)]
+)
 async def test_what_a_living_worker_holds_stays_with_it(
     make: Make, here: Platform, clock: ClockShim, jump: int
 ) -> None:
@@ -120,7 +122,9 @@ async def test_who_notices_while_looking_for_the_abandoned_takes_nothing_and_ren
 
 
 @here_and_slowly_there
-@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+@pytest.mark.parametrize(
+    "jump", [pytest.param(HOUR, id="forward", marks=pytest.mark.slow), pytest.param(-HOUR, id="back")]
+)
 async def test_what_a_dead_worker_left_is_taken_over_within_two_leases(
     make: Make, here: Platform, clock: ClockShim, jump: int
 ) -> None:

@@ -165,6 +165,7 @@ async def test_a_follow_up_that_cannot_be_written_is_kept(employ: Employ, platfo
     assert await platform.is_done()
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_kept_is_held_until_it_can(employ: Employ, platform: Platform) -> None:
     """The service's own key is unusable: nothing is lost, it is told once, and others are not disturbed."""
 

@@ -98,7 +98,7 @@ async def test_a_connection_that_its_user_keeps_busy_does_not_disturb(
     platform = Platform(redis)
     async with running(idle(settings, given)):
         busy = asyncio.create_task(given.blpop(["nothing:ever:comes:here"], timeout=5))
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: "blpop" in [one["cmd"] for one in server.client.client_list()], "it blocks")
         for _ in range(20):
             assert (await platform.ask("demo.thing.do", timeout=1))["success"]
         assert not busy.done()

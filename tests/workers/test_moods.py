@@ -150,10 +150,15 @@ MOODS = {
     busy_with_a_script: "SCRIPT KILL",
     reading_its_data: "serves when it has read its data",
 }
+QUICK = (replica, disk_that_takes_nothing, busy_with_a_script)
+"""One of each sort: it refuses to be asked at all, to write, and to be asked now."""
 
 
 @here_and_slowly_there
-@pytest.mark.parametrize("mood", MOODS, ids=lambda mood: mood.__name__)
+@pytest.mark.parametrize(
+    "mood",
+    [pytest.param(mood, id=mood.__name__, marks=[pytest.mark.slow] * (mood not in QUICK)) for mood in MOODS],
+)
 async def test_a_mood_is_waited_out(mood: Any, launch: Launch, hire: Hire, capsys: pytest.CaptureFixture[str]) -> None:
     server = launch(enable_debug_command="yes")
     worker, platform = await hire(server)

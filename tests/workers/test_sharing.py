@@ -115,7 +115,10 @@ class Tiring:
             await asyncio.sleep(self.seconds)
 
 
-@pytest.mark.parametrize(("concurrency", "seconds"), [(1, 60.0), (4, 60.0), (1, 0.2), (4, 0.4)])
+@pytest.mark.parametrize(
+    ("concurrency", "seconds"),
+    [(1, 60.0), (4, 60.0), pytest.param(1, 0.2, marks=pytest.mark.slow), pytest.param(4, 0.4, marks=pytest.mark.slow)],
+)
 async def test_a_worker_that_turns_slow_hoards_nothing(
     employ: Employ, platform: Platform, concurrency: int, seconds: float
 ) -> None:
