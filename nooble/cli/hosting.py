@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
@@ -11,7 +10,8 @@ from typing import Any, TypeVar
 
 from nooble.cli.failures import Failure, described
 from nooble.cli.interrupts import Interrupts
-from nooble.cli.planning import Plan, gifts_for
+from nooble.cli.making import make_worker
+from nooble.cli.planning import Plan
 from nooble.clients import BaseRedisClient, RedisManager
 from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
@@ -19,7 +19,6 @@ from nooble.logger import get_logger
 from nooble.observability.health import Health, observed
 from nooble.observability.logging import log_events
 from nooble.observability.probes import Metrics
-from nooble.services import BaseService
 from nooble.workers import BaseWorker
 from nooble.workers.outage import Patience
 
@@ -160,22 +159,7 @@ async def _worker_of(plan: Plan, resources: AsyncExitStack) -> BaseWorker:
     connection = await _patience(plan).persist(manager.get_redis_connection)
     client = BaseRedisClient(settings.service_name, connection, settings)
     resources.push_async_callback(client.close)
-    gifts: dict[str, Any] = {
-        "app_settings": settings,
-        "service_redis_client": client,
-        "direct_redis_conn": connection,
-        "async_redis_conn": connection,
-        "service_instance": None,
-    }
-    if part.make is not None:
-        made = part.make(**{name: gifts[name] for name in gifts_for(part.make, part)})
-        made = await made if inspect.isawaitable(made) else made
-        if isinstance(made, BaseWorker):
-            return made
-        if not isinstance(made, BaseService):
-            raise Failure(f"{part.target} gave {made!r}; it is to return a service, or a worker")
-        gifts["service_instance"] = made
-    return part.worker(**{name: gifts[name] for name in gifts_for(part.worker, part)})
+    return await make_worker(part, settings, connection, client)
 
 
 def _patience(plan: Plan) -> Patience:

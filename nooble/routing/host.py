@@ -85,7 +85,6 @@ class ActionHost:
             here = Origin.here(plain_name(type(self)))  # type: ignore[unreachable]  # not by who checks types
             raise here.error(f"include({router!r}) cannot be meant", "give it an ActionRouter")
         self._declared = joined(self._declared, router.include_in(type(self)), type(self))
-        self._calls.clear()
 
     def find_route(self, action_type: str) -> Route | None:
         """The route of the handler that gets actions of *action_type*: its own, or the catch-all's."""
@@ -128,12 +127,8 @@ class ActionHost:
         return ActionContext(action)
 
     @cached_property
-    def _calls(self) -> _Calls:
-        return _Calls(self)
-
-    @cached_property
     def _dispatch(self) -> Next:
-        calls = self._calls
+        calls = _Calls(self)
 
         def dispatch(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
             return calls[action.action_type](action, context)

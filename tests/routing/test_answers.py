@@ -187,3 +187,29 @@ async def test_the_cause_of_a_refusal_is_known_unless_something_is_sensitive(sen
     (field,) = refused.value.details["errors"]
     assert field["path"] == "$.data.number"
     assert ("not shown" in field["message"]) == bool(sensitive)
+
+
+def test_a_route_says_what_was_declared_of_it_and_else_what_its_docstring_says() -> None:
+    class OrderService(BaseService):
+        @action("orders.order.make", timeout=2, once_for=60, tags=["new"], deprecated=True, version="2")
+        async def make(self, order: Order) -> Paid:
+            """Make an order.
+
+            It is paid for at once.
+            """
+
+        @action("orders.order.name", title="Naming", description="Give it a name")
+        async def name(self, order: Order) -> None:
+            """Not shown."""
+
+        @action("orders.order.forget")
+        async def forget(self) -> None: ...
+
+    make, name, forget = OrderService.routes
+    assert (make.title, make.description) == ("Make an order", "Make an order.\n\nIt is paid for at once.")
+    assert (make.timeout, make.once_for, make.tags, make.deprecated, make.version) == (2, 60.0, ("new",), True, "2")
+    assert (make.model, make.response_model) == (Order, Paid)
+    assert make.source.startswith(f"{__file__}:")
+    assert (name.title, name.description) == ("Naming", "Give it a name")
+    assert (forget.title, forget.description, forget.tags, forget.deprecated) == ("", "", (), False)
+    assert (forget.timeout, forget.once_for, forget.version, forget.model) == (None, 0.0, None, None)
