@@ -23,7 +23,9 @@ from tests.support.settings import make_settings
 
 hypothesis_settings.register_profile("dev", deadline=None, max_examples=25)
 hypothesis_settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
-hypothesis_settings.register_profile("thorough", deadline=None, max_examples=200, derandomize=False, print_blob=True)
+hypothesis_settings.register_profile(
+    "thorough", deadline=None, max_examples=200, derandomize="CI" in os.environ, print_blob=True
+)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 LONG_ROOMS = ("chaos", "properties", "clients", "workers", "operations")
