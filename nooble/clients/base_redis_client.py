@@ -317,9 +317,9 @@ class BaseRedisClient:
         """What sends and awaits in the running loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._loop = loop
-            self._exchange = Exchange(self._endpoint, self.queue_manager, self.service_name, self.settings)
             watching.begin(self)
+            self._exchange = Exchange(self._endpoint, self.queue_manager, self.service_name, self.settings)
+            self._loop = loop
         return self._exchange
 
     def _how(

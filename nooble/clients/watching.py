@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from nooble.clients.exchange import Exchange, How, refuse_self_call
-from nooble.errors import CallTimeout, code_of
+from nooble.errors import CallTimeout, NoobleError, code_of
 from nooble.events import CallEnded, NotSent, Sent
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
@@ -101,7 +102,10 @@ class Journey:
             "kind": self._kind,
         }
         outcome, code = _outcome(error, self.answer)
-        if outcome == "failed" and events.wants(NotSent):
+        gave_up = self._kind == "call" and isinstance(
+            error, asyncio.CancelledError
+        )  # whether it was sent, nobody asked
+        if outcome == "failed" and not gave_up and events.wants(NotSent):
             events.emit(NotSent(**facts, code=code, message=str(error)))
         elif outcome != "failed" and events.wants(Sent):
             events.emit(Sent(**facts))
@@ -136,7 +140,7 @@ async def send(
 
 def end_all(journeys: list[Journey], error: BaseException | None = None) -> None:
     """They have left in one write, or what they were to leave with went wrong: `details["sent"]` says after how many."""
-    sent = getattr(error, "details", {}).get("sent", 0)
+    sent = error.details.get("sent", 0) if isinstance(error, NoobleError) else 0
     for number, journey in enumerate(journeys):
         journey.end(error if number >= sent else None)
     journeys.clear()
@@ -167,12 +171,15 @@ def begin(client: BaseRedisClient) -> None:
     """
     if client.is_watched:
         return
+    watchers: list[Callable[[BaseRedisClient], None]] = []
     if client.settings.metrics:
         from nooble.observability import prometheus
 
-        prometheus.watch_client(client)
+        watchers.append(prometheus.watch_client)
     if client.settings.tracing:
         from nooble.observability import opentelemetry
 
-        opentelemetry.watch_client(client)
+        watchers.append(opentelemetry.watch_client)
+    for watch in watchers:  # all of them or none
+        watch(client)
     client.is_watched = True

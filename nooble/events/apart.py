@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -98,5 +99,5 @@ def hear(listener: Callable[[Any], None], event: Event) -> None:
     """Tell *listener* of *event*. A listener must not break what it listens to: what it raises is logged."""
     try:
         listener(event)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError, SystemExit) as error:  # a listener has nobody to cancel
         get_logger(service=event.service).error("listener_failed", listener=repr(listener), error=repr(error))

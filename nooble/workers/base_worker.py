@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self, get_args
 
@@ -16,7 +16,7 @@ from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
-from nooble.models.context import find_context
+from nooble.models.context import ActionContext, find_context
 from nooble.observability.logging import log_events
 from nooble.operations.server import read_facts, risks_of
 from nooble.routing.middleware import Middleware, Next, chain
@@ -222,10 +222,16 @@ class BaseWorker(ABC):
     def _require_engine(self) -> Engine:
         if self._engine is None:
             settings = self.app_settings
+
+            def find_way(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
+                """Chosen when the first action comes: a service may set up its middleware in `startup`."""
+                execution.handle = chain((*self._watching, *self.middleware), self._way_in())
+                return execution.handle(action, context)
+
             execution = Execution(
                 service_name=self.service_name,
                 keys=self.queue_manager,
-                handle=chain((*self._watching, *self.middleware), self._way_in()),
+                handle=find_way,
                 terms=NearestTerms(self.service, settings),
                 reach=self.redis_client,
                 clock=self._clock,

@@ -79,7 +79,7 @@ class Consumer:
             if self.is_quiet:
                 await self._rest()
                 continue
-            if self._claim_is_due() and await self._claim():
+            if self._claim_is_due() and (await self._claim() or self.is_quiet):
                 continue
             deliveries = await self._patience.persist(partial(self._take, room))
             tell_received(self._teller, deliveries)

@@ -47,6 +47,9 @@ class Execution:
         max_payload_bytes: largest action that is decoded.
         once_for: seconds for which the idempotency key of a sender is remembered, if its record has vanished meanwhile.
         sole_stream: the worker's stream, if it runs one action at a time.
+
+    Attributes:
+        handle: as given.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Execution:
     ) -> None:
         self._service_name = service_name
         self._keys = keys
-        self._handle = handle
+        self.handle = handle
         self._terms = terms
         self._reach = reach
         self._clock = clock
@@ -198,7 +201,7 @@ class Execution:
             self._sole_stream,
         )
         set_current(context)  # of the executor; the handler has a copy
-        return begin(self._handle, action, context)
+        return begin(self.handle, action, context)
 
     # ── after the handler ──
     def _close(self, run: Run) -> None:

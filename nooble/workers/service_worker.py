@@ -45,8 +45,8 @@ class ServiceWorker(BaseWorker):
 
     def _way_in(self) -> Next:
         """The service's handlers themselves, if nobody has put anything of their own before them."""
-        straight: Next | None = getattr(self.service, "straight_call", None)
         is_ours = type(self)._handle_action is ServiceWorker._handle_action and "_handle_action" not in vars(self)
-        if straight is None or self.middleware or not is_ours:  # a middleware may pass on another action
-            return super()._way_in()
-        return straight
+        if self.middleware or not is_ours or not hasattr(type(self.service), "straight_call"):
+            return super()._way_in()  # a middleware may pass on another action, and a proxy may stand for a service
+        straight: Next | None = self.service.straight_call
+        return straight or super()._way_in()

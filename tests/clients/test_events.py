@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -187,3 +188,35 @@ async def test_a_client_whose_settings_say_so_is_watched_from_its_first_use_on(
         await client.close()
         await client.send("demo.thing.do", {})
     assert watched == [client]
+
+
+async def test_the_error_of_who_gives_the_actions_is_raised_as_it_is(client: BaseRedisClient, told: list[Any]) -> None:
+    class Foreign(Exception):
+        def details(self) -> str:
+            return "of another kind"
+
+    def actions() -> Any:
+        yield "demo.thing.do", {}
+        raise Foreign
+
+    with pytest.raises(Foreign):
+        await client.send_many(actions())
+    assert [type(event) for event in told] == [NotSent]
+
+
+async def test_a_call_that_is_given_up_is_not_one_that_was_not_sent(client: BaseRedisClient, told: list[Any]) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.call("demo.thing.do", {}, timeout=5)
+    assert [type(event) for event in told] == [CallEnded]
+
+
+async def test_a_listener_that_raises_a_cancellation_cancels_nobody(
+    client: BaseRedisClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cancel(event: Any) -> None:
+        raise asyncio.CancelledError
+
+    client.events.subscribe(cancel)
+    await client.send("demo.thing.do", {})
+    assert "listener_failed" in capsys.readouterr().out

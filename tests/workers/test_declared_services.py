@@ -270,3 +270,58 @@ async def test_an_action_that_nobody_awaits_and_nobody_knows_is_kept(
     letter = await wait_until(lambda: redis.xrange("nooble4:test:shop:dead_letters:main"), "it was buried")
     assert letter[0][1][b"reason"] == b"UNKNOWN_ACTION"
     assert b"brand-new" in letter[0][1][b"data"]
+
+
+# ── the way to a handler ──
+
+
+async def test_middleware_that_a_service_sets_up_at_its_start_runs(open_shop: Open) -> None:
+    class Guarded(ShopService):
+        async def startup(self) -> None:
+            await super().startup()
+            self.middleware = (self.look,)
+
+        async def look(self, action: DomainAction, context: ActionContext, call_next: Any) -> Any:
+            self.runs.append(f"looked at {action.action_type}")
+            return await call_next(action, context)
+
+    service, client = await open_shop(Guarded)
+    await client.call(ShopService.count, Order(number=1, items=[]))
+    assert service.runs == ["looked at shop.order.count"]
+
+
+async def test_a_process_action_that_is_set_at_the_start_is_called(open_shop: Open) -> None:
+    class Wrapped(ShopService):
+        async def startup(self) -> None:
+            own = self.process_action
+
+            async def wrapped(action: DomainAction) -> Any:
+                self.runs.append("wrapped")
+                return await own(action)
+
+            self.process_action = wrapped  # type: ignore[method-assign]
+
+    service, client = await open_shop(Wrapped)
+    await client.call(ShopService.count, Order(number=1, items=[]))
+    assert service.runs == ["wrapped"]
+
+
+async def test_what_stands_for_a_service_is_asked_not_the_service(
+    redis: redis.asyncio.Redis, settings: Callable[..., CommonAppSettings]
+) -> None:
+    inner = ShopService(settings("shop"))
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+        async def process_action(self, action: DomainAction) -> Any:
+            inner.runs.append("audited")
+            return await inner.process_action(action)
+
+    async with (
+        ServiceWorker(inner.app_settings, redis, Proxy()),
+        BaseRedisClient("customer", redis, settings("customer")) as sender,
+    ):
+        await sender.call("shop.order.count", {"number": 1, "items": []})
+    assert inner.runs == ["audited"]
