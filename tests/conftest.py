@@ -21,7 +21,7 @@ from tests.support.keys import immortal_keys
 from tests.support.servers import KINDS, Server, find_binary
 from tests.support.settings import make_settings
 
-hypothesis_settings.register_profile("dev", deadline=None, max_examples=25)
+hypothesis_settings.register_profile("dev", deadline=None, max_examples=15)
 hypothesis_settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True, print_blob=True)
 hypothesis_settings.register_profile(
     "thorough", deadline=None, max_examples=200, derandomize="CI" in os.environ, print_blob=True
@@ -37,10 +37,11 @@ OF_SEVERAL_KINDS = ("place", "connection")
 NOT_FAST = frozenset(
     {
         *("test_bench", "test_dev", "test_fuzz", "test_fuzz_guide", "test_plugin", "test_run", "test_strategies"),
-        "test_workers_option",
+        *("test_workers_option", "test_probes", "test_prometheus", "test_opentelemetry", "test_harness", "test_contracts"),
+        *("test_differences", "test_floors", "test_guide", "test_operating_guide", "test_options", "test_deploying"),
     }
 )
-"""Files whose tests start other processes, or make payloads by the thousand."""
+"""Files whose tests start other processes or threads, run whole workers, or look at all files of the project."""
 
 
 # ── where a test runs ──

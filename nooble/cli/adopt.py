@@ -34,7 +34,7 @@ _FATES: dict[Pending, str] = {
 def adopt(name: str, pending: Pending, idle: float, confirmed: bool, wish: Wish | None, as_json: bool) -> None:
     """Take over the stream of the service *name*, or of the one service of a target."""
     settings = settings_named(name, wish)
-    init_logging(settings.log_level, log_format=settings.log_format)
+    init_logging(settings.log_level, log_format=settings.log_format, redact=settings.log_redact)
     standing = asyncio.run(_look(settings))
     if standing is None or not (standing.foreign or standing.history):
         done = Adoption()

@@ -61,7 +61,7 @@ def bench(
         known = f"it has {', '.join(errand.known)}"
         raise Misuse(f"{target} has no action {action_type!r}; {did_you_mean(action_type, errand.known, known)}")
     order = Bench(errand=errand, target=target, **wanted)
-    init_logging("ERROR", log_format=errand.settings.log_format)
+    init_logging("ERROR", log_format=errand.settings.log_format, redact=errand.settings.log_redact)
     figures: dict[str, Any] = {}
     with _progress(order.rounds + 2) as tell:
         run_in_loop(_measured(order, tell, figures))

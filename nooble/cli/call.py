@@ -148,7 +148,8 @@ def _hint(errand: Errand) -> str:
 
 async def _ask(errand: Errand, what: Callable[[BaseRedisClient], Awaitable[T]]) -> T:
     """Have *what* done by a client of the command line. What it logs is not what it shows."""
-    init_logging(errand.settings.log_level, log_format=errand.settings.log_format)
+    settings = errand.settings
+    init_logging(settings.log_level, log_format=settings.log_format, redact=settings.log_redact)
     async with RedisManager(errand.settings) as manager:
         connection = await manager.get_redis_connection()
         async with BaseRedisClient(OWN_NAME, connection, errand.settings) as client:

@@ -21,8 +21,8 @@ class CrewHealth:
     """How workers are.
 
     Alive: the supervisor has looked after them lately, and every worker that has reported at all still reports, and says
-    that its event loop beats. A worker that is starting, or waits to be started again, is in the hands of the supervisor
-    and counts as alive.
+    that its event loop beats. A worker that is starting, that was asked to stop, or that waits to be started again is in
+    the hands of the supervisor and counts as alive.
 
     Ready: at least one worker can take work. One of them is replaced at a time when limits are passed, so that all of them
     are a moment that need not come; the answer counts them.
@@ -82,7 +82,7 @@ class CrewHealth:
 
 
 def _is_silent(worker: Worker) -> bool:
-    if worker.process is None or "health" not in worker.last:
+    if worker.process is None or worker.asked or "health" not in worker.last:
         return False
     return not worker.last["health"]["live"] or time.monotonic() - worker.heard_at > PATIENCE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from os import environ
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -17,14 +18,31 @@ if TYPE_CHECKING:
     from nooble.dashboard import Access
 
 PORT = 8420
+_LAST_PORT = 65_535
 _OTHERS = 20
 """How many further ports are tried beside `nooble dev`, where nobody has asked for a certain one."""
 _PATIENCE = 5.0
 
 
+def _port(value: str | int) -> int:
+    """A port. Kubernetes sets NOOBLE_DASHBOARD_PORT=tcp://… in pods beside a Service named nooble-dashboard: that is not
+    meant for us.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    if isinstance(value, str) and value.startswith("tcp://") and value == environ.get("NOOBLE_DASHBOARD_PORT"):
+        why = f"NOOBLE_DASHBOARD_PORT={value} is what Kubernetes says of a Service, and is ignored"
+        typer.secho(f"{why}; --port names a port, {PORT} if not.", fg=typer.colors.YELLOW, err=True)
+        return PORT
+    if str(value).isascii() and str(value).isdigit() and int(value) <= _LAST_PORT:
+        return int(value)
+    raise typer.BadParameter(f"{str(value)[:60]!r} is no port: 0 to {_LAST_PORT}")
+
+
 def dashboard(
     host: Annotated[str, o.option("--host", metavar="ADDRESS", help="Where it listens.")] = "127.0.0.1",
-    port: Annotated[int, o.option("--port", min=0, max=65535, metavar="PORT", help="On which port.")] = PORT,
+    port: Annotated[int, o.option("--port", parser=_port, metavar="PORT", help="On which port.")] = PORT,
     read_only: Annotated[bool, o.flag("--read-only", help="Nothing can be changed from it.")] = False,
     token: Annotated[
         str | None,

@@ -263,7 +263,7 @@ def _do(settings: CommonAppSettings, what: Callable[[DeadLetters], Awaitable[T]]
         ):
             return await what(dead)
 
-    init_logging(settings.log_level, log_format=settings.log_format)
+    init_logging(settings.log_level, log_format=settings.log_format, redact=settings.log_redact)
     return asyncio.run(do())
 
 

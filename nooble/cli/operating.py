@@ -60,7 +60,7 @@ def do(settings: CommonAppSettings, what: Callable[[Redis], Awaitable[T]], timeo
                 raise
             raise ServerUnavailable(f"it did not answer within {timeout:g} s") from None
 
-    init_logging(settings.log_level, log_format=settings.log_format)
+    init_logging(settings.log_level, log_format=settings.log_format, redact=settings.log_redact)
     return asyncio.run(connected())
 
 

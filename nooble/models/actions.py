@@ -277,7 +277,7 @@ def _without_secrets(arguments: Any, names: frozenset[str]) -> Any:
         yield name, redacted({name: value}, names)[name] if type(value) in (dict, str, list) else value
 
 
-_MOST_TOLD = 1_000_000
+_MOST_TOLD = 50_000
 _ALL_FIELDS = set(DomainAction.model_fields)
 _NOTHING: dict[str, Any] = dict.fromkeys(DomainAction.model_fields)
 _now = datetime.now

@@ -11,7 +11,10 @@ from nooble.models.outcomes import Effect
 
 Value: TypeAlias = str | bytes | int | float
 
-OWN_KINDS = frozenset({"streams", "retries", "dead_letters", "responses", "callbacks", "once", "limits", "workers"})
+OWN_KINDS = frozenset(
+    {"streams", "retries", "dead_letters", "responses", "callbacks", "once", "limits"}
+    | {"workers", "wishes", "routes", "audit"}
+)
 """Fourth part of the names of nooble's own keys, which no effect may touch."""
 
 _CHUNK = 500

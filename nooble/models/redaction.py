@@ -4,7 +4,7 @@ reader can use. Whatever it is given, it gives plain data, and raises nothing.""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -28,6 +28,7 @@ NAMES = (
 _SLACK = 2_048
 _DEEPEST = 12
 _MOST_ITEMS = 5_000
+_LONGEST_NAME = 200
 _AS_THEY_ARE = (int, float, bool, type(None), UUID, date, time, timedelta, Decimal)
 
 
@@ -68,7 +69,9 @@ _rules = _Rules(NAMES)
 
 
 # ── text ──
-_PASSWORD = re.compile(r"(?<=://)([^\s:@/?#'\"<>]{0,256}:)[^\s'\"<>]{0,1024}(?=@)")
+_USER = re.compile(r"://[^\s:@/?#'\"<>]{0,256}:")
+_END_OF_URL = re.compile(r"[\s'\"<>]")
+_LONGEST_PASSWORD = 1_024
 _INPUT = re.compile(r"(, input_value=).{0,300}(?=, input_type=)|(?<=\[)(input_value=).{0,300}(?=, input_type=)")
 
 
@@ -78,8 +81,8 @@ def masked(text: str, most: int = MOST_TEXT) -> str:
     size = len(text)
     if size > most:
         text = text[: most + _SLACK]  # what begins before the cut is still recognised
-    if "://" in text:
-        text = _PASSWORD.sub(rf"\1{HIDDEN}", text)
+    if "://" in text and "@" in text:
+        text = _without_passwords(text)
     if "=" in text or ":" in text:
         text = _rules.pair.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
     if "input_value=" in text:
@@ -87,25 +90,63 @@ def masked(text: str, most: int = MOST_TEXT) -> str:
     return text if size <= most else f"{text[:most]}… ({size:,} characters)"
 
 
+def _without_passwords(text: str) -> str:
+    """*text* without what stands between `://user:` and the last `@` of a URL.
+
+    By hand, as an expression would begin anew at each `://`: here every `@` and every end of a URL is looked for once.
+    """
+    parts: list[str] = []
+    told, at, end = 0, -1, -1
+    user = _USER.search(text)
+    while user:
+        start = user.end()
+        if at < start and (at := text.find("@", start)) < 0:
+            break
+        if end < start:
+            found = _END_OF_URL.search(text, start)
+            end = found.start() if found else len(text)
+        last = min(start + _LONGEST_PASSWORD + 1, end)
+        if at < last:
+            at = text.rfind("@", start, last)
+            parts += text[told:start], HIDDEN
+            told = at
+            user = _USER.search(text, at)
+        else:
+            user = _USER.search(text, start - 1)
+    return "".join((*parts, text[told:]))
+
+
 # ── values ──
-def redacted(value: Any, names: Set[str] = frozenset(), most: int = MOST_TEXT) -> Any:
-    """*value* as it may be shown: models, Structs and dataclasses as mappings, objects by their `repr`.
+def redacted(
+    value: Any,
+    names: Set[str] = frozenset(),
+    most: int = MOST_TEXT,
+    *,
+    items: int = _MOST_ITEMS,
+    deepest: int = _DEEPEST,
+) -> Any:
+    """*value* as it may be shown: models, Structs and dataclasses as mappings, objects by their `repr`. What is left out
+    says so where it was.
 
     Args:
         value: anything.
         names: names of further sensitive fields, at whatever depth.
         most: most characters of a text.
+        items: most members of mappings and lists, in all.
+        deepest: most levels of mappings and lists.
     """
-    return _Walk(names, most).show(value, 0)
+    return _Walk(names, most, items, deepest).show(value, 0)
 
 
 class _Walk:
     """One way through a value, which may be large, deep, or contain itself."""
 
-    def __init__(self, names: Set[str], most: int) -> None:
+    def __init__(self, names: Set[str], most: int, items: int, deepest: int) -> None:
         self._names = names
         self._most = most
-        self._left = _MOST_ITEMS
+        self._most_name = _LONGEST_NAME if most <= MOST_TEXT else most
+        self._left = items
+        self._deepest = deepest
 
     def show(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -125,8 +166,8 @@ class _Walk:
             return masked(str(value), self._most)
         if isinstance(value, _AS_THEY_ARE):
             return value
-        if depth >= _DEEPEST:
-            return "…"
+        if depth >= self._deepest:
+            return "… (nested too deeply)"
         if isinstance(value, Mapping):
             return self._items(value.items(), depth)
         kind: Any = type(value)
@@ -138,7 +179,8 @@ class _Walk:
                 undeclared.items(), depth
             )
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.show(one, depth + 1) for one in self._few(value)]
+            shown = [self.show(one, depth + 1) for one in self._few(value)]
+            return shown if len(shown) == len(value) else [*shown, _more(len(value) - len(shown))]
         return masked(repr(value), self._most)
 
     def _field(self, value: Any, here: Mapping[str, Any], field: FieldNames, depth: int) -> Any:
@@ -146,11 +188,14 @@ class _Walk:
             return HIDDEN
         return self.show(here[field.name] if field.name in here else getattr(value, field.name, None), depth + 1)
 
-    def _items(self, items: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
-        shown = {}
+    def _items(self, items: Collection[tuple[Any, Any]], depth: int) -> dict[str, Any]:
+        shown, seen = {}, 0
         for name, one in self._few(items):
             text = name if isinstance(name, str) else repr(name)
-            shown[masked(text, 200)] = HIDDEN if self._is_hidden(text) else self.show(one, depth + 1)
+            shown[masked(text, self._most_name)] = HIDDEN if self._is_hidden(text) else self.show(one, depth + 1)
+            seen += 1
+        if seen < len(items):
+            shown["…"] = _more(len(items) - seen)
         return shown
 
     def _few(self, many: Iterable[Any]) -> Iterable[Any]:
@@ -162,3 +207,7 @@ class _Walk:
 
     def _is_hidden(self, name: str) -> bool:
         return name in self._names or is_secret(name)
+
+
+def _more(count: int) -> str:
+    return f"… ({count:,} more)"

@@ -58,8 +58,8 @@ class Tallies:
     """The tallies of one worker, by action type.
 
     Args:
-        declared: gives the types that its service declares; all others count as `unknown`. Asked until there are some: a
-            worker may be given its service late.
+        declared: gives the types that its service declares; all others count as `unknown`. Asked again as long as others
+            come: a worker may be given its service late, and a service routers.
         now_ms: the server's clock in milliseconds, by which the ids of entries are made.
         sent: is told of the streams to which commits have sent actions.
     """
@@ -83,8 +83,12 @@ class Tallies:
     @property
     def declared(self) -> frozenset[str]:
         """The types that become labels."""
-        if not self._declared:
-            self._declared = frozenset(self._declare())
+        return self._declared or self.ask_again()
+
+    def ask_again(self) -> frozenset[str]:
+        """The types that become labels, asked for anew; those from before if nobody is there any more to say so."""
+        if types := frozenset(self._declare()):
+            self._declared = types
         return self._declared
 
     def add(self, event: Settled) -> None:
@@ -93,10 +97,13 @@ class Tallies:
         ahead = self._now_ms() - now * 1000
         with self._lock:
             tallies, declared, unknown = self._tallies, self.declared, self._unknown
+            may_ask = True
             for one in event.ended:
                 tally = tallies.get(one.action_type)
                 if tally is None:
                     tally = unknown
+                    if may_ask and one.action_type not in declared:
+                        declared, may_ask = self.ask_again(), False  # once a batch: anybody may send unknown types
                     if one.action_type in declared:
                         tally = tallies[one.action_type] = Tally()
                 outcome, started = one.outcome, one.started

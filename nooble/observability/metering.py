@@ -11,20 +11,20 @@ import platform
 import threading
 import time
 from collections import Counter as Count
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from nooble import events as e
 from nooble._version import __version__
 from nooble.logger import get_logger
 from nooble.observability.counting import UNKNOWN, Names, Tallies, Tally
 from nooble.observability.families import BulkHistogram, Families, set_reading
+from nooble.observability.folding import FOLDER, forget_process, forget_the_dead, unfolded
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable: the folder in which several processes count together. It is to be set before they start."""
 Source = Callable[[], Awaitable[Any]]
 """Reads how the system stands; see `nooble.operations.reading.Reading`."""
 
@@ -37,6 +37,10 @@ class Metrics:
 
     Args:
         registry: where they are registered; an endpoint of your own that exports it exports them.
+
+    Attributes:
+        ending: what `observe` has returned for workers that are gone; called at the next occasion. It is there for the
+            garbage collector, which runs anywhere, in the middle of anything: it may add here, and do nothing else.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
@@ -44,6 +48,7 @@ class Metrics:
         self._together = os.environ.get(FOLDER)
         registry.register(_Fresh(self))  # before all others: it is asked first
         self.families = Families(registry)
+        self.ending: deque[Callable[[], None]] = deque()
         self._lock = threading.RLock()
         self._workers: dict[int, _Observed] = {}
         self._sources: dict[str, Source] = {}
@@ -85,6 +90,7 @@ class Metrics:
         info = self.families.worker_info.labels(service, __version__, platform.python_version())
         ends = [events.subscribe(worker.tallies.add, [e.Settled]), events.subscribe(worker.hear, list(_RARE))]
         with self._lock:
+            self._end_all()
             self._workers[id(worker)] = worker
             if source is not None:
                 self._sources.setdefault(service, source)
@@ -97,7 +103,7 @@ class Metrics:
                     return
                 worker.flush()
                 worker.set_at_work(rest=self._rest(service))
-                if not any(other.service == service for other in self._workers.values()):
+                if not any(other.service == service for other in tuple(self._workers.values())):
                     self._sources.pop(service, None)
             info.dec()
             for unsubscribe in ends:
@@ -142,20 +148,27 @@ class Metrics:
         if not self._together:
             return generate_latest(self.registry), CONTENT_TYPE_LATEST
         self.flush()
-        _forget_the_dead(self._together)
+        forget_the_dead(self._together)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        with unfolded(self._together):
+            return generate_latest(registry), CONTENT_TYPE_LATEST
 
     def flush(self) -> None:
         """Give what has gathered to the metrics library."""
         with self._lock:
+            self._end_all()
             at_work: dict[str, Count[str]] = {}
-            for worker in self._workers.values():
+            workers = tuple(self._workers.values())
+            for worker in workers:
                 worker.flush()
                 at_work.setdefault(worker.service, Count()).update(worker.types_at_work())
-            for worker in self._workers.values():
+            for worker in workers:
                 worker.set_at_work(at_work[worker.service])
+
+    def _end_all(self) -> None:
+        while self.ending:
+            self.ending.popleft()()
 
     def refresh(self, lasts: float = _READING_LASTS) -> None:
         """Read how the system stands, not in the way of an event loop.
@@ -192,7 +205,7 @@ class Metrics:
 
     def _rest(self, service: str) -> Count[str]:
         rest: Count[str] = Count()
-        for worker in self._workers.values():
+        for worker in tuple(self._workers.values()):
             if worker.service == service:
                 rest.update(worker.types_at_work())
         return rest
@@ -208,8 +221,11 @@ class Metrics:
     def _keep(self) -> None:
         while True:
             time.sleep(_TOGETHER_EVERY)
-            self.flush()
-            self.refresh(_READING_LASTS_TOGETHER)
+            try:
+                self.flush()
+                self.refresh(_READING_LASTS_TOGETHER)
+            except Exception as error:  # the next time may go well; without this thread nothing would be written again
+                get_logger().warning("metrics_not_written", error=f"{type(error).__name__}: {error}")
 
     def _leave(self) -> None:
         self.flush()
@@ -255,8 +271,10 @@ class _Observed:
 
     def types_at_work(self) -> Count[str]:
         """The actions that are at work now, as labels."""
-        declared = self.tallies.declared
-        return Count(name if name in declared else UNKNOWN for name in self._at_work())
+        names, declared = tuple(self._at_work()), self.tallies.declared
+        if not declared.issuperset(names):
+            declared = self.tallies.ask_again()
+        return Count(name if name in declared else UNKNOWN for name in names)
 
     def set_at_work(self, rest: Count[str]) -> None:
         """Set the gauges: of every action of the service, what all its workers in this process do."""
@@ -298,28 +316,3 @@ class _Fresh:
 
 async def _awaited(source: Source) -> Any:
     return await source()
-
-
-# ── processes that have ended ──
-def forget_process(pid: int) -> None:
-    """Forget the gauges of a process that has ended; where several count together, whoever started it says so."""
-    if os.environ.get(FOLDER):
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def _forget_the_dead(folder: str) -> None:
-    """A process that was killed could not say goodbye."""
-    for name in os.listdir(folder):
-        digits = name.removesuffix(".db").rpartition("_")[2]
-        if name.startswith("gauge_live") and digits.isdigit() and not _is_alive(int(digits)):
-            forget_process(int(digits))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        pass
-    return True

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from nooble._version import __version__
 from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault, NoobleError, code_of
+from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.context import ActionContext
 from nooble.models.redaction import masked
@@ -43,6 +44,7 @@ _LONGEST_FIELD = 8_192
 _LONGEST_TRACEBACK = 100_000
 _ALWAYS_OFF = "AlwaysOffSampler"
 _CallNext = Callable[[DomainAction, ActionContext], Awaitable[Any]]
+_T = TypeVar("_T")
 
 
 class Tracing:
@@ -86,26 +88,33 @@ class Tracing:
     # ── of a worker ──
     def middleware(self, action: DomainAction, context: ActionContext, call_next: _CallNext) -> Awaitable[Any]:
         """Makes the span of a run, current in the handler. The handler has context variables of its own, which end with it:
-        nothing has to be detached."""
+        nothing has to be detached. Whatever goes wrong with the span, the handler runs."""
+        span = _safely(self._begin_run, action, context)
+        return call_next(action, context) if span is None else _run(span, action, context, call_next)
+
+    def _begin_run(self, action: DomainAction, context: ActionContext) -> Span | None:
+        """The span of a run, which is current from now on; `None` if there is nothing to tell it."""
         carrier = self._carrier(action.metadata)
         if not carrier and self._never_samples():
             attach(_EMPTY)
-            return call_next(action, context)
+            return None
         parent = _extracted(carrier)
-        span = self._tracer.start_span(
-            self._process_name,
-            parent,
-            SpanKind.CONSUMER,
-            self._process_attributes(action, context),
-            links=_links(parent),
-        )
+        try:
+            span = self._tracer.start_span(
+                self._process_name,
+                parent,
+                SpanKind.CONSUMER,
+                self._process_attributes(action, context),
+                links=_links(parent),
+            )
+        except BaseException:
+            attach(parent)  # no span of ours: then at least not that of whoever started the worker
+            raise
         inner = set_span_in_context(span, parent)
         attach(inner)
         if action.callback_action_type is not None:  # which carries on what is in the metadata
-            _inject(action, inner)
-        if not span.is_recording():
-            return call_next(action, context)
-        return _run(span, action, context, call_next)
+            _safely(_inject, action, inner)
+        return span if span.is_recording() else None
 
     def _process_attributes(self, action: DomainAction, context: ActionContext) -> dict[str, Any]:
         attributes = self._of_process | _of_action(action)
@@ -144,37 +153,55 @@ class Tracing:
         }
         span = self._tracer.start_span(f"send {stream}", None, SpanKind.PRODUCER, attributes)
         if span.is_recording():
-            span.set_attributes(_of_action(action))
-        _inject(action, set_span_in_context(span, get_current()))
+            _safely(span.set_attributes, _of_action(action))
+        _safely(_inject, action, set_span_in_context(span, get_current()))
         return span
 
     def end(self, span: Span, error: BaseException | None, answer: DomainActionResponse | None) -> None:
         """It was sent, or answered, or went wrong: for who sends, an answer that says so is an error."""
         if span.is_recording():
             if error is not None:
-                _set_error(span, _code_of(error), _text_of(error))
+                _safely(_set_error, span, error)
             elif answer is not None and answer.error is not None:
-                _set_error(span, answer.error.error_code or "HANDLER_ERROR", answer.error.message)
-        span.end()
+                _safely(_set_status, span, answer.error.error_code or "HANDLER_ERROR", answer.error.message)
+        _safely(span.end)
 
 
 async def _run(span: Span, action: DomainAction, context: ActionContext, call_next: _CallNext) -> Any:
     """Run what is left, inside of *span*."""
     try:
         result = await call_next(action, context)
-        if isinstance(result, DomainActionResponse) and result.error is not None:
-            span.set_attribute("error.type", result.error.error_code or "HANDLER_ERROR")
-        return result
     except BaseException as error:
-        if is_expected(error):
-            span.set_attribute("error.type", _code_of(error))
-        else:
-            if isinstance(error, Exception):
-                _record(span, error)
-            _set_error(span, _code_of(error), _text_of(error))
+        _safely(_tell_error, span, error)
         raise
+    else:
+        _safely(_tell_result, span, result)
+        return result
     finally:
-        span.end()
+        _safely(span.end)
+
+
+def _safely(function: Callable[..., _T], *args: Any) -> _T | None:
+    """Call what watches, which must not break what is watched; `None` if it fails, and that is logged."""
+    try:
+        return function(*args)
+    except Exception as broken:
+        get_logger().error("watch_failed", watch="tracing", error=f"{type(broken).__name__}: {_text_of(broken)}")
+        return None
+
+
+def _tell_result(span: Span, result: Any) -> None:
+    if isinstance(result, DomainActionResponse) and result.error is not None:
+        span.set_attribute("error.type", result.error.error_code or "HANDLER_ERROR")
+
+
+def _tell_error(span: Span, error: BaseException) -> None:
+    if is_expected(error):
+        span.set_attribute("error.type", _code_of(error))
+        return
+    if isinstance(error, Exception):
+        _safely(_record, span, error)
+    _set_error(span, error)
 
 
 def is_expected(error: BaseException) -> bool:
@@ -186,7 +213,11 @@ def _code_of(error: BaseException) -> str:
     return "CANCELLED" if isinstance(error, asyncio.CancelledError) else code_of(error)
 
 
-def _set_error(span: Span, code: str, message: str) -> None:
+def _set_error(span: Span, error: BaseException) -> None:
+    _set_status(span, _code_of(error), _text_of(error))
+
+
+def _set_status(span: Span, code: str, message: str) -> None:
     span.set_attribute("error.type", code)
     span.set_status(Status(StatusCode.ERROR, masked(message)))
 

@@ -10,7 +10,8 @@ from typing import Any
 from nooble.errors import ConfigurationFault
 
 try:
-    from nooble.observability.metering import Metrics, forget_process
+    from nooble.observability.folding import forget_process
+    from nooble.observability.metering import Metrics
 except ImportError as error:
     raise ConfigurationFault(
         f'metrics=True needs the Prometheus client ({error}): pip install "nooble[prometheus]", or set metrics=False'

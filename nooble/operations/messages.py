@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -14,7 +15,8 @@ from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault, ServerRefused
 from nooble.operations.finding import Finder
 from nooble.operations.following import follow, known_services
-from nooble.operations.message import Message, fits, read_entry, read_letter, read_retry
+from nooble.operations.message import Message, read_entry, read_letter, read_retry
+from nooble.operations.searching import CHUNK, CHUNK_BYTES, Part
 from nooble.operations.which import checked_id
 from nooble.wire.connection import Endpoint, Link
 from nooble.wire.keys import QueueManager
@@ -27,7 +29,6 @@ LOOK = Script("look", keys=1)
 LOOK_RETRIES = Script("look_retries", keys=1)
 IDS, TEXT = b"ids", b"text"
 """What is looked for: ids, which an action may also derive from that of its entry; or text, in upper or lower case."""
-CHUNK, CHUNK_BYTES = 500, 524_288
 _MOST_BYTES = 128 * CHUNK_BYTES
 """Most bytes that a page or a search looks at in all."""
 
@@ -160,7 +161,7 @@ class Messages:
             identifiers: ids of entries, dead letters, actions, correlations, traces or tasks.
             services: whose; all that are known if none is named.
             scan: most messages that are looked at, in all places together; the newest first, retries in the order in which
-                they are due.
+                they are due. Large ones count as several: it ends, too, when some 64 MB were looked at.
         """
         asked = [one.strip() for one in identifiers if one.strip()]
         if not asked:
@@ -171,19 +172,21 @@ class Messages:
             (tuple(dict.fromkeys(services)), False) if services else await known_services(self._link, self._finder)
         )
         found: dict[tuple[str, str, str], Message] = {}
-        scanned = 0
-        share = max(CHUNK, scan // max(1, 3 * len(names)))
-        for service in names:
-            for place in (self._in_stream, self._in_retries, self._in_letters):
-                try:
-                    some, looked, part_cut = await place(service, texts, share)
-                except ServerRefused:
-                    if services:
-                        raise
-                    continue  # a key of the wrong type of somebody's must not hide the others
-                scanned += looked
-                cut = cut or part_cut
-                found |= {(one.service, one.place, one.entry_id): one for one in some if fits(one, wanted)}
+        scanned, size = 0, 0
+        places = [(name, place) for name in names for place in (self._in_stream, self._in_retries, self._in_letters)]
+        share = max(CHUNK, scan // max(1, len(places)))
+        for number, (service, place) in enumerate(places):
+            part = Part(wanted, share, max(CHUNK_BYTES, (_MOST_BYTES - size) // (len(places) - number)))
+            try:
+                await place(service, texts, part)
+            except ServerRefused:
+                if services:
+                    raise
+                continue  # a key of the wrong type of somebody's must not hide the others
+            scanned += part.scanned
+            size += part.size
+            cut = cut or part.cut
+            found |= {(one.service, one.place, one.entry_id): one for one in part.found}
         newest_first = sorted(found.values(), key=_when, reverse=True)
         return MessagePage(messages=tuple(newest_first), scanned=scanned, cut=cut)
 
@@ -211,44 +214,35 @@ class Messages:
         await self.close()
 
     # ── places ──
-    async def _in_stream(self, service: str, texts: Sequence[str], most: int) -> tuple[list[Message], int, bool]:
-        found: list[Message] = []
-        begin, scanned = "+", 0
-        for text in texts:
-            if (entry := _id_or_none(text)) is not None:  # wherever it is, not only within the budget
-                found += (await self._stream(service, (), entry, 1, 1, newest_first=True, end=entry))[0]
-        while begin and scanned < most:
-            some, begin, looked = await self._stream(service, texts, begin, CHUNK, most - scanned, newest_first=True)
-            found, scanned = found + some, scanned + looked
-        return found, scanned, bool(begin)
+    async def _in_stream(self, service: str, texts: Sequence[str], part: Part) -> None:
+        begin = "+"
+        for entry in _ids(texts):  # wherever it is, not only within the budget
+            part.add((await self._stream(service, (), entry, 1, 1, newest_first=True, end=entry))[0])
+        while begin and part.goes_on:
+            some, begin, looked = await self._stream(service, texts, begin, CHUNK, part.left, newest_first=True)
+            part.add(some, looked, bool(begin))
 
-    async def _in_letters(self, service: str, texts: Sequence[str], most: int) -> tuple[list[Message], int, bool]:
+    async def _in_letters(self, service: str, texts: Sequence[str], part: Part) -> None:
         key = self._keys.get_dead_letter_stream(service)
-        found: list[Message] = []
-        begin, scanned = "+", 0
-        exact = [entry for text in texts if (entry := _id_or_none(text)) is not None]
-        for entry in exact:
+        begin = "+"
+        for entry in _ids(texts):
             rows = (await LOOK.run(self._link, key, b"XRANGE", entry, entry, 1, 1, CHUNK_BYTES, b"", b""))[0]
-            found += [read_letter(service, row[0], row[1]) for row in rows]
-        while begin and scanned < most:
+            part.add([read_letter(service, row[0], row[1]) for row in rows], size=_size_of(rows))
+        while begin and part.goes_on:
             rows, begin_next, looked, _, _ = await LOOK.run(
                 *(self._link, key, b"XREVRANGE", begin, "-", CHUNK),
-                *(min(CHUNK, most - scanned), CHUNK_BYTES, b"", IDS, *texts),
+                *(min(CHUNK, part.left), CHUNK_BYTES, b"", IDS, *texts),
             )
-            found += [read_letter(service, row[0], row[1]) for row in rows]
-            begin, scanned = begin_next.decode(), scanned + looked
-        return found, scanned, bool(begin)
+            begin = begin_next.decode()
+            letters = [read_letter(service, row[0], row[1]) for row in rows]
+            part.add(letters, looked, bool(begin), size=_size_of(rows))
 
-    async def _in_retries(self, service: str, texts: Sequence[str], most: int) -> tuple[list[Message], int, bool]:
-        found: list[Message] = []
-        score, seen, scanned = "", 0, 0
-        while scanned < most:
+    async def _in_retries(self, service: str, texts: Sequence[str], part: Part) -> None:
+        score, seen, more = "", 0, True
+        while more and part.goes_on:
             rows, score, seen, looked = await self._retry_rows(service, texts, score, seen, CHUNK)
-            found += [read_retry(service, *row) for row in rows]
-            scanned += looked
-            if not score:
-                break
-        return found, scanned, bool(score)
+            more = bool(score)
+            part.add([read_retry(service, *row) for row in rows], looked, more)
 
     # ── reading ──
     async def _stream(
@@ -291,11 +285,16 @@ def _needles(text: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
-def _id_or_none(text: str) -> str | None:
-    try:
-        return checked_id(text)
-    except ConfigurationFault:
-        return None
+def _size_of(rows: Iterable[Sequence[Sequence[bytes]]]) -> int:
+    """Bytes of letters, whatever they say of themselves."""
+    return sum(len(part) for row in rows for part in row[1])
+
+
+def _ids(texts: Iterable[str]) -> Iterator[str]:
+    """Those of *texts* that are ids of entries."""
+    for text in texts:
+        with suppress(ConfigurationFault):
+            yield checked_id(text)
 
 
 def _retry_cursor(cursor: str | None) -> tuple[str, int]:

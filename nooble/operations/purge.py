@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 PURGE = Script("purge", keys=1)
 PURGE_RETRIES = Script("purge_retries", keys=1)
 _CHUNK, _CHUNK_BYTES = 100, 524_288
-_SCANS = 1_000
+_SCANNED = 1_000
+"""Keys of the server that one step looks at."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the stream of a service.
+
+    Attributes:
+        entries: its length.
+        waiting: how many of them nobody has been given; `None` if the server cannot tell.
+        at_work: how many somebody holds.
+    """
+
+    entries: int = 0
+    waiting: int | None = 0
+    at_work: int = 0
 
 
 class Purged(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +74,10 @@ async def purge(
         redis: a connection to the server.
         settings: whose: service, prefix and environment.
         waiting: the entries of its stream that nobody has been given. What is at work stays.
-        retries: what waits for its next attempt.
+        retries: what waits for its next attempt: as many as there were when this began, those that are due first. One
+            that comes meanwhile and is due before them takes the place of the last.
         dead: its dead letters.
-        answers: its answer and callback queues.
+        answers: its answer and callback queues. All keys of the server are looked at for them, in bounded steps.
         progress: called after every bounded step with what was done so far.
 
     Raises:
@@ -94,22 +110,58 @@ async def purge(
     return done
 
 
+async def count_waiting(redis: Redis, settings: CommonAppSettings) -> Waiting:
+    """What is in the stream of the service with *settings*, whether workers have served it or not.
+
+    Raises:
+        ServerUnavailable: the server cannot be reached.
+        ServerRefused: it does not let us, or the key is no stream.
+    """
+    keys = QueueManager(settings.queue_prefix, settings.environment, settings.service_aliases)
+    stream, name = keys.get_service_action_stream(settings.service_name), keys.get_consumer_group(settings.service_name)
+    link = Link(Endpoint(redis))
+    try:
+        entries = await link.execute(b"XLEN", stream)
+        if not entries:
+            return Waiting()
+        groups = [_mapping(row) for row in await link.execute(b"XINFO", b"GROUPS", stream)]
+    except ServerFault as error:
+        if _is_missing(error):
+            return Waiting()
+        raise
+    finally:
+        await link.close()
+    group = next((one for one in groups if one[b"name"] == name.encode()), None)
+    if group is None:
+        return Waiting(entries=entries, waiting=entries)
+    lag = group.get(b"lag")
+    return Waiting(entries=entries, waiting=None if lag is None else min(lag, entries), at_work=group[b"pending"])
+
+
+def _mapping(row: Sequence[Any]) -> dict[bytes, Any]:
+    return dict(zip(row[::2], row[1::2], strict=True))
+
+
+def _is_missing(error: ServerFault) -> bool:
+    return isinstance(error, GroupMissing) or "no such key" in str(error)
+
+
 async def _purge_waiting(link: Link, keys: QueueManager, service: str, add: Callable[[int], None]) -> None:
     stream, records = keys.get_service_action_stream(service), keys.get_once_record(service, "")
     try:
         about = await link.execute(b"XINFO", b"STREAM", stream)
         groups = await link.execute(b"XINFO", b"GROUPS", stream)
     except ServerFault as error:
-        if isinstance(error, GroupMissing) or "no such key" in str(error):
+        if _is_missing(error):
             return
         raise
-    names = [dict(zip(row[::2], row[1::2], strict=True))[b"name"].decode("utf-8", "replace") for row in groups]
+    names = [_mapping(row)[b"name"].decode("utf-8", "replace") for row in groups]
     if others := [name for name in names if name != keys.get_consumer_group(service)]:
         raise ConfigurationFault(
             f"{stream} is read by other groups too ({', '.join(others)}): what waits for one may be at work in another, so "
             "nothing was deleted; let them read from streams of their own first"
         )
-    last = dict(zip(about[::2], about[1::2], strict=True))[b"last-generated-id"]
+    last = _mapping(about)[b"last-generated-id"]
     more = b"1"
     while more:
         count, more = await PURGE.run(
@@ -144,10 +196,8 @@ async def _purge_dead(redis: Redis, settings: CommonAppSettings, add: Callable[[
 async def _purge_answers(link: Link, keys: QueueManager, service: str, add: Callable[[int], None]) -> None:
     for kind in ("responses", "callbacks"):
         pattern = f"{keys.prefix}:{keys.environment}:{service}:{kind}:*"
-        cursor = b"0"
-        for _ in range(_SCANS):
-            cursor, names = await link.execute(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", 1_000)
+        cursor = b""
+        while cursor != b"0":
+            cursor, names = await link.execute(b"SCAN", cursor or b"0", b"MATCH", pattern, b"COUNT", _SCANNED)
             if names:
                 add(await link.execute(b"UNLINK", *names))
-            if cursor == b"0":
-                break

@@ -12,7 +12,8 @@ from nooble.config import CommonAppSettings
 from nooble.errors import ForbiddenCallback, MalformedAction
 from nooble.models import DomainAction, ErrorDetail
 from nooble.operations.message import Message, delivery_of_retry, retry_id
-from nooble.operations.messages import CHUNK_BYTES, LOOK_RETRIES, MessagePage, Messages
+from nooble.operations.messages import LOOK_RETRIES, MessagePage, Messages
+from nooble.operations.searching import CHUNK_BYTES
 from nooble.wire.codec import codec_of, decode_action, encode_failure, salvage
 from nooble.wire.connection import Endpoint, Link
 from nooble.wire.keys import QueueManager

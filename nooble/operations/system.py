@@ -28,7 +28,7 @@ from nooble.operations.survey import (
 )
 from nooble.wire.connection import Command, Endpoint, Link
 from nooble.wire.faults import ERROR_REPLIES, fault
-from nooble.wire.keys import QueueManager
+from nooble.wire.keys import LAST, QueueManager
 from nooble.wire.registry import MOST_ROUTES, leave_wish
 from nooble.wire.scripts import DEAD_REASONS, SURVEY, Script
 
@@ -86,6 +86,7 @@ class System:
 
     async def routes(self, service: str) -> tuple[Route, ...]:
         """What the living workers of *service* have declared; of two versions of an action the one that was started last.
+        If none of them has said anything: what was declared last, by whoever lived within the last 30 days.
 
         Raises:
             ServerUnavailable: the server cannot be reached.
@@ -97,11 +98,8 @@ class System:
         workers.sort(key=lambda worker: worker.started_ms)
         digests = list(dict.fromkeys(worker.routes for worker in reversed(workers) if worker.routes))[::-1]
         keys = [self._keys.get_visited(name, "routes", digest.encode("utf-8", "replace")) for digest in digests]
-        replies = await self._all([(b"GETRANGE", key, 0, MOST_ROUTES) for key in keys if key])
-        routes: dict[str, Route] = {}
-        for reply in replies:
-            routes |= {route.action_type: route for route in _routes_in(reply)}
-        return tuple(routes.values())
+        routes = await self._routes_at(keys)
+        return routes or await self._routes_at([self._keys.get_visited(name, "routes", LAST.encode())])
 
     async def steer(self, service: str, consumer: str, wish: Literal["quiet", "resume", "stop"]) -> bool:
         """Want something of a worker: to take nothing new, to take up its work again, to end. It hears of it with its next
@@ -213,6 +211,13 @@ class System:
             if reply:
                 cards[name][consumer] = b"" if isinstance(reply, ERROR_REPLIES) else reply
         return cards
+
+    async def _routes_at(self, keys: Iterable[bytes | None]) -> tuple[Route, ...]:
+        """The routes under *keys*; of two versions of an action that of the later key."""
+        routes: dict[str, Route] = {}
+        for reply in await self._all([(b"GETRANGE", key, 0, MOST_ROUTES) for key in keys if key]):
+            routes |= {route.action_type: route for route in _routes_in(reply)}
+        return tuple(routes.values())
 
     async def _newest(self, every: Sequence[Found]) -> Mapping[bytes, Reasons]:
         """The reasons of the newest dead letters, by service; read again only where something has changed."""

@@ -18,6 +18,8 @@ _CONTEXT = re.compile(r"[A-Za-z0-9_.:@-]{1,300}")
 _ONCE = re.compile(r"[A-Za-z0-9_.@-]{1,80}")
 _QUEUES = frozenset({"responses", "callbacks"})
 MAX_QUEUE_NAME = 640
+LAST = "last"
+"""Stands for a digest where the routes are that were declared last."""
 MAX_FOUND = 1_100
 """Longest name of a service, in bytes, that is looked at where others may have made it."""
 
@@ -114,6 +116,10 @@ class QueueManager:
     def get_declared_routes(self, service_name: str, digest: str) -> str:
         """Key of the routes that workers of a service have declared."""
         return self._key(service_name, "routes", digest)
+
+    def get_last_routes(self, service_name: str) -> str:
+        """Key of the routes that were declared last, for when no worker of the service lives."""
+        return self._key(service_name, "routes", LAST)
 
     def get_wish(self, service_name: str, consumer: str) -> str:
         """Key of what somebody wants a worker to do."""

@@ -21,6 +21,7 @@ _LIVES = 3
 """Beats after which a worker is taken for dead."""
 _ROUTES_MS = 3600_000
 _SERVICE_MS = 30 * 24 * 3600_000
+_LAST_ROUTES_MS = 30 * 24 * 3600_000
 _WISH_MS = 60_000
 
 
@@ -55,7 +56,8 @@ class Registry:
             card: what the worker says of itself.
             fulfilled: the wish that it has fulfilled; it is forgotten, unless somebody wants something else by now.
             digest: of the routes that it has declared, if it has any: see `digest_of`.
-            routes: those routes, if they are to be written; otherwise only their lifetime is renewed.
+            routes: those routes, if they are to be written; otherwise only their lifetime is renewed. They are written once
+                more as the last that were declared, which outlive the workers.
 
         Returns:
             What somebody wants of it (empty if nothing), and whether its routes are not there.
@@ -71,6 +73,7 @@ class Registry:
                 digest and self._keys.get_declared_routes(self._service, digest),
             ),
             *(max(self._life_ms, _ROUTES_MS), routes, self._services, self._service, _SERVICE_MS),
+            *(self._keys.get_last_routes(self._service), _LAST_ROUTES_MS),
         )
         return wish.decode("utf-8", "surrogateescape"), bool(missing)
 

@@ -100,7 +100,11 @@ def _options(declared: Declared) -> dict[str, str]:
         "sensitive": ", ".join(sorted(declared.sensitive)),
         "handler": declared.handler,
     }
-    return {name: str(value)[:_LONGEST_OPTION] for name, value in told.items() if value}
+    return {  # names of sensitive fields are never cut: what is cut off would be shown
+        name: str(value) if name == "sensitive" else str(value)[:_LONGEST_OPTION]
+        for name, value in told.items()
+        if value
+    }
 
 
 def _retry(retry: Retry) -> str:

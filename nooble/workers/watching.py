@@ -68,7 +68,8 @@ def _count(worker: BaseWorker, clock: ServerClock) -> None:
         routes: Iterable[Any] = getattr(getattr(me(), "service", None), "routes", ())
         return [route.action_type for route in routes if route.action_type != CATCH_ALL]
 
-    end = metrics().observe(
+    kept = metrics()
+    end = kept.observe(
         worker.events,
         service=name,
         declared=declared,
@@ -76,4 +77,4 @@ def _count(worker: BaseWorker, clock: ServerClock) -> None:
         at_work=at_work,
         source=read,
     )
-    weakref.finalize(worker, end)
+    weakref.finalize(worker, kept.ending.append, end)  # by the garbage collector, wherever it runs: no more than a note

@@ -40,6 +40,11 @@ STATES: dict[str, tuple[Callable[[], Worker], str, bool]] = {
     "has not reported yet": (lambda: place(1, None, silent_for=2 * PATIENCE), "starting", True),
     "has ended": (lambda: place(1, {}, silent_for=2 * PATIENCE), "ended, to be started again", True),
     "is being replaced": (lambda: place(1, READY, asked="10 actions"), "stopping", True),
+    "finishes what it has begun": (
+        lambda: place(1, READY, silent_for=PATIENCE + 1, asked="10 actions"),
+        "stopping",
+        True,
+    ),
     "has a loop that stands still": (lambda: place(1, {"ready": True, "live": False}), "ready", False),
     "reports no more": (lambda: place(1, READY, silent_for=PATIENCE + 1), "ready", False),
 }

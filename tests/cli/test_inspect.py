@@ -13,9 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+import redis.asyncio as redis_asyncio
 
+from nooble.cli import purging
+from nooble.cli.hiding import Hiding
+from nooble.operations import Message
 from tests.cli.terminal import Finished, Terminal
 from tests.support.servers import Server
+from tests.support.settings import make_settings
 
 PLACE = "nooble4:development"
 STREAM, DEAD, RETRIES = (f"{PLACE}:pedidos:{kind}:main" for kind in ("streams", "dead_letters", "retries"))
@@ -66,6 +71,15 @@ def later(client: redis.Redis, count: int = 3) -> list[str]:
     return [f"{number}-0" for number in range(1, count + 1)]
 
 
+def declare(client: redis.Redis, **sensitive: str) -> None:
+    """Say for workers that have lived here what is sensitive in `pedidos.pedido.NAME`."""
+    routes = [
+        {"action_type": f"pedidos.pedido.{name}", "options": {"sensitive": names}}
+        for name, names in (sensitive or {"crear": ""}).items()
+    ]
+    client.set(f"{PLACE}:pedidos:routes:last", json.dumps(routes), ex=60)
+
+
 # ── inspect ──
 
 
@@ -74,6 +88,7 @@ def test_all_that_is_known_of_an_action_is_shown(typed: Type, client: redis.Redi
     entry = client.xadd(STREAM, {"data": action(**more), "v": "1"})
     client.xgroup_create(STREAM, "pedidos-group", "0")
     client.xreadgroup("pedidos-group", WORKER, {STREAM: ">"})
+    declare(client)
     done = typed("inspect", number_of(1))
     assert (done.code, done.err) == (0, "")
     facts = facts_of(done.out)
@@ -139,6 +154,84 @@ def test_secrets_are_shown_to_those_who_ask(typed: Type, client: redis.Redis) ->
         assert out.count("***") >= 4
     out = typed("inspect", "5-1", "--reveal").out
     assert all(secret in out for secret in ("4111", "4222", "me:hunter2"))
+
+
+@pytest.mark.parametrize("kind", ["pedidos.pedido.pagar", "pedidos.pedido.nadie"])
+def test_secrets_are_hidden_when_no_worker_lives_and_of_actions_that_nobody_declared(
+    typed: Type, client: redis.Redis, kind: str
+) -> None:
+    client.xadd(STREAM, {"data": action(1, kind, data={"pan": "4111", "n": 1})}, id="5-1")
+    declare(client, crear="cvc", pagar="pan, dni")
+    for words in (["5-1"], ["5-1", "--json"]):
+        done = typed("inspect", *words)
+        assert "4111" not in done.out
+        assert done.err == ""
+    assert '"pan": "4111"' in typed("inspect", "5-1", "--reveal").out
+
+
+def test_it_is_said_when_it_is_not_known_what_is_sensitive(typed: Type, client: redis.Redis) -> None:
+    client.xadd(STREAM, {"data": action(1, data={"pan": "4111", "password": "hunter2"})}, id="5-1")
+    client.xadd(STREAM, {"data": action(1)}, id="5-2")
+    done = typed("inspect", number_of(1), "--json")
+    assert "hunter2" not in done.out
+    assert done.err.count("What pedidos has declared as sensitive is not known here") == 1
+    assert typed("inspect", "5-1", "--reveal").err == ""
+
+
+async def test_what_comes_to_be_known_is_hidden_from_then_on(
+    client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nooble.cli.hiding._KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr("nooble.cli.hiding._UNKNOWN_SECONDS", 0.0)
+    told: list[str] = []
+    message = Message(
+        service="pedidos",
+        entry_id="5-1",
+        place="waiting",
+        action_type="pedidos.pedido.crear",
+        envelope={"data": {"pan": "4111", "cvc": "7"}},
+    )
+    settings = make_settings("whoever", environment="development")
+    async with (
+        redis_asyncio.Redis.from_url(redis_url) as connection,
+        Hiding(connection, settings, reveal=False, told=told.append) as hiding,
+    ):
+
+        async def shown() -> Any:
+            return ((await hiding.shown(message)).envelope or {})["data"]
+
+        assert [await shown() for _ in range(2)] == [{"pan": "4111", "cvc": "7"}] * 2
+        assert len(told) == 1
+        declare(client, crear="pan")
+        assert await shown() == {"pan": "***", "cvc": "7"}
+        declare(client, crear="cvc")
+        assert await shown() == {"pan": "4111", "cvc": "***"}
+        client.delete(f"{PLACE}:pedidos:routes:last")
+        assert await shown() == {"pan": "4111", "cvc": "***"}  # what was sensitive still is
+        assert len(told) == 1
+
+
+def test_what_an_operator_calls_secret_is_hidden(
+    typed: Type, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_REDACT", "iban")
+    client.xadd(STREAM, {"data": action(1, data={"iban": "ES91", "token": "t0"})}, id="5-1")
+    out = typed("inspect", "5-1").out
+    assert "ES91" not in out
+    assert "t0" in out
+
+
+def test_all_of_a_payload_is_shown_if_it_is_asked_for(typed: Type, client: redis.Redis) -> None:
+    deep: Any = "end"
+    for _ in range(30):
+        deep = [deep]
+    data = {"many": [{"n": n} for n in range(6_000)], "deep": deep}
+    client.xadd(STREAM, {"data": action(1, data=data)}, id="5-1")
+    (found,) = json.loads(typed("inspect", "5-1", "--json").out)["messages"]
+    assert found["envelope"]["data"] == data
+    full = typed("inspect", "5-1", "--full").out
+    assert '"n": 5999' in full
+    assert '"end"' in full
 
 
 def test_its_conversation_is_shown(typed: Type, client: redis.Redis) -> None:
@@ -224,7 +317,8 @@ def test_the_tail_is_lines_of_json_of_what_is_meant(terminal: Terminal, client: 
         client.xadd(OTHER, {"data": action(2, "almacen.caja.cerrar")})
         client.xadd(OTHER, {"data": action(3, "almacen.caja.abrir")})
         assert running.ended() == 0
-    (line,) = running.lines
+    warning, line = running.lines
+    assert warning.startswith("What almacen has declared as sensitive is not known here")
     assert json.loads(line)["action_id"] == number_of(3)
 
 
@@ -333,6 +427,46 @@ def test_more_is_deleted_if_it_is_asked_for(typed: Type, client: redis.Redis) ->
     assert json.loads(done.out) == {"waiting": 0, "retries": 3, "dead": 1, "answers": 1}
     assert client.xlen(STREAM) == 5
     assert "nothing is meant" in typed("purge", "pedidos", "--no-waiting").err
+
+
+@pytest.mark.parametrize("stands", ["no worker has come", "what was held is gone", "nobody can count"])
+def test_nothing_is_deleted_unasked_whatever_can_be_counted(
+    typed: Type, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, stands: str
+) -> None:
+    ids = [client.xadd(STREAM, {"data": action(number)}) for number in range(6)]
+    words = "6 waiting actions"
+    if stands != "no worker has come":
+        client.xgroup_create(STREAM, "pedidos-group", "0")
+        client.xreadgroup("pedidos-group", WORKER, {STREAM: ">"}, count=3)
+        client.xdel(STREAM, *ids[:3])
+        words = "3 waiting actions"
+    if stands == "nobody can count":
+        client.xdel(STREAM, ids[4])
+        words = "2 waiting actions"
+    there = client.xlen(STREAM)
+    assert "nobody is here to confirm it" in typed("purge", "pedidos").err
+    somebody_is_here(monkeypatch)
+    refused = typed("purge", "pedidos", stdin="\nno\n")
+    assert refused.code == 1
+    assert f"{words} will be deleted for good" in refused.err
+    assert client.xlen(STREAM) == there
+    assert typed("purge", "pedidos", stdin="pedidos\n").code == 0
+    assert client.xlen(STREAM) == 0
+
+
+def test_what_comes_after_nobody_was_asked_stays(
+    typed: Type, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = purging.count_waiting
+
+    async def slow_look(*given: Any) -> Any:
+        seen = await look(*given)
+        client.xadd(STREAM, {"data": action(1)})
+        return seen
+
+    monkeypatch.setattr(purging, "count_waiting", slow_look)
+    assert typed("purge", "pedidos").out == "Deleted 0 waiting actions.\n"
+    assert client.xlen(STREAM) == 1
 
 
 def test_where_nothing_is_nothing_is_asked(typed: Type, client: redis.Redis) -> None:

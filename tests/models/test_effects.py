@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import math
 import uuid
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from nooble.errors import ContextClosed
 from nooble.models import ActionContext, DomainAction
 from nooble.models.effects import OWN_KINDS, Effects
+from nooble.wire.keys import QueueManager
 from tests.support.keys import PERMANENT_KINDS
 
 ACTION = DomainAction(action_type="demo.thing.do", data={})
@@ -90,6 +92,14 @@ def test_keys_of_noobles_own_are_refused(effects: Effects, kind: str) -> None:
 
 def test_every_kind_of_key_that_stays_is_among_those() -> None:
     assert set(PERMANENT_KINDS) <= OWN_KINDS
+
+
+def test_every_kind_of_key_that_is_made_is_among_those() -> None:
+    makers = [getattr(QueueManager(), name) for name in dir(QueueManager) if name.startswith("get_")]
+    takes = [(make, inspect.signature(make).parameters.values()) for make in makers if make.__name__ != "get_visited"]
+    names = [make(*["demo" for one in parameters if one.default is one.empty]) for make, parameters in takes]
+    parts = [name.split(":", 4) for name in names if name.startswith("nooble4:")]
+    assert {one[3] for one in parts if len(one) == 5} == OWN_KINDS
 
 
 @pytest.mark.parametrize(

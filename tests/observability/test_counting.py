@@ -78,6 +78,38 @@ def test_types_that_are_not_declared_are_one() -> None:
     }
 
 
+def test_what_is_declared_later_is_counted_by_its_name() -> None:
+    """A service may include routers in its startup, after the first action was counted."""
+    declared = ["demo.a"]
+    counting = tallies(declared)
+    counting.add(settled(ended(Completed()), ended(Completed(), "demo.b")))
+    declared.append("demo.b")
+    counting.add(settled(*(ended(Completed(), name) for name in ("demo.x", "demo.b", "demo.b"))))
+    assert {name: tally.outcomes["completed"] for name, tally in counting.take().items()} == {
+        "demo.a": 1,
+        "demo.b": 2,
+        UNKNOWN: 2,
+    }
+    declared.clear()  # the worker is gone
+    counting.add(settled(ended(Completed(), "demo.x"), ended(Completed(), "demo.b")))
+    assert set(counting.take()) == {"demo.b", UNKNOWN}
+
+
+def test_whoever_floods_with_unknown_types_has_them_asked_for_once_a_batch() -> None:
+    asked = 0
+
+    def declared() -> list[str]:
+        nonlocal asked
+        asked += 1
+        return ["demo.a"]
+
+    counting = Tallies(declared, lambda: NOW * 1000, lambda stream: None, lambda: NOW)
+    counting.add(settled(*(ended(Completed(), f"demo.{number}") for number in range(100))))
+    assert asked == 2
+    counting.add(settled(ended(Completed())))
+    assert asked == 2
+
+
 def test_what_was_taken_is_not_there_again() -> None:
     counting = tallies()
     counting.add(settled(ended(Completed()), ended(Completed(), "demo.nobody.knows")))

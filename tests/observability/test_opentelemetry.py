@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
 from opentelemetry.context import attach, detach
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
@@ -28,6 +28,7 @@ from nooble.config import CommonAppSettings
 from nooble.errors import CallTimeout, Reject
 from nooble.models import ActionContext, DomainAction
 from nooble.models.actions import DomainActionResponse, ErrorDetail
+from nooble.observability import opentelemetry as module
 from nooble.observability.opentelemetry import Tracing, server_of
 from nooble.workers import ServiceWorker
 from tests.observability.conftest import Shop
@@ -360,6 +361,68 @@ def test_an_exception_is_told_without_passwords_and_even_if_it_is_broken(error: 
     assert told["exception.message"] == run.status.description == message
     assert type(error).__name__ in told["exception.type"]
     assert "s3cret" not in told["exception.stacktrace"]
+
+
+class Broken(SpanProcessor):
+    """Fails where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        if self._where == "attributes":
+            span.set_attribute = span.set_status = span.add_event = self._fail
+        elif self._where == "start":
+            self._fail()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self._where == "end":
+            self._fail()
+
+    def _fail(self, *args: Any) -> None:
+        raise LookupError("the collector is gone")
+
+
+@pytest.mark.parametrize("where", ["start", "attributes", "end"])
+@pytest.mark.parametrize("fail", [None, OSError("mine"), Reject("mine")])
+def test_what_breaks_in_tracing_is_no_matter_of_the_action(
+    where: str, fail: Exception | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was done stays done, and an error is the handler's own."""
+    provider, seen = TracerProvider(), list[Any]()
+    provider.add_span_processor(Broken(where))
+    tracing = Tracing(make_settings(), stream=STREAM, provider=provider)
+    refused = DomainActionResponse(success=False, error=ErrorDetail.of(Reject("no")))
+    action = DomainAction(action_type="demo.a.b", data={}, metadata={"traceparent": SENT_BY})
+    if fail is None:
+        assert drive(tracing, action, seen, result=refused) is refused
+    else:
+        with pytest.raises(type(fail)) as raised:
+            drive(tracing, action, seen, fail=fail)
+        assert raised.value is fail
+    assert [f"{context.trace_id:032x}" for context in seen] == [
+        SENT_BY.split("-")[1]
+    ]  # run once, in the sender's trace
+    told = capsys.readouterr().out
+    assert "watch_failed" in told
+    assert "the collector is gone" in told
+
+
+def test_a_propagator_that_breaks_stops_neither_a_run_nor_a_send(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise LookupError("no such header")
+
+    monkeypatch.setattr(module, "inject", refuse)
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing = Tracing(make_settings(), stream=STREAM, provider=provider)
+    action = DomainAction(action_type="demo.a.b", data={}, callback_action_type="demo.a.c", callback_queue_name="q")
+    assert drive(tracing, action) == "done"
+    tracing.end(tracing.begin("send", action, STREAM), OSError("gone"), None)
+    assert [span.name for span in exporter.get_finished_spans()] == [f"process {STREAM}", f"send {STREAM}"]
+    assert capsys.readouterr().out.count("no such header") == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +18,7 @@ import httpx2
 import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from nooble.clients import BaseRedisClient
@@ -37,7 +40,7 @@ from nooble.events import (
     Unwritten,
 )
 from nooble.models import DomainAction
-from nooble.observability import prometheus
+from nooble.observability import folding, metering, prometheus
 from nooble.observability.metering import Metrics
 from nooble.operations.reading import Dead, Reading, Retries, Server, Service, Stream, Worker
 from nooble.workers import BaseWorker, ServiceWorker
@@ -166,6 +169,55 @@ async def test_two_workers_of_a_service_count_together_and_an_ended_one_leaves_w
     assert now(here)["nooble_messages_handled_total", "demo.order.place", "completed", "demo"] == 10
 
 
+def test_the_garbage_collector_may_come_while_metrics_are_given_out(
+    here: Metrics, settings: Settings, redis: redis.asyncio.Redis
+) -> None:
+    """In the thread that just counts, whatever it holds: workers that are gone end only afterwards."""
+    workers = {
+        name: ServiceWorker(settings(name, metrics=True), redis, Shop(settings(name))) for name in ("one", "two")
+    }
+    events, told = Events(), list[int]()
+
+    def at_work() -> list[str]:
+        if workers:
+            workers.clear()
+            gc.collect()
+            told.append(len(here.ending))
+        return []
+
+    here.observe(events, service="demo", at_work=at_work)
+    here.observe(Events(), service="other")
+    here.flush()
+    assert told == [2]
+    here.flush()
+    found = samples(generate_latest(here.registry))
+    assert {key[-2]: value for key, value in found.items() if key[0] == "nooble_worker_info"} == {
+        "one": 0,
+        "two": 0,
+        "demo": 1,
+        "other": 1,
+    }
+    assert len(here.ending) == 0
+
+
+def test_a_time_that_goes_wrong_is_not_the_last_one(
+    here: Metrics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Enough(BaseException):
+        """Ends the thread that has no end."""
+
+    ends = iter([RuntimeError("dictionary changed size"), Enough()])
+
+    def flush() -> None:
+        raise next(ends)
+
+    monkeypatch.setattr(metering, "_TOGETHER_EVERY", 0)
+    monkeypatch.setattr(here, "flush", flush)
+    with pytest.raises(Enough):
+        here._keep()
+    assert "dictionary changed size" in capsys.readouterr().out
+
+
 def test_what_happens_rarely_is_counted_as_it_happens(here: Metrics) -> None:
     events, who, which = Events(), {"service": "demo", "consumer": "me"}, {"entry_id": "1-0"}
     end = here.observe(events, service="demo")
@@ -212,6 +264,16 @@ def test_an_endpoint_of_ones_own_gives_out_what_has_gathered(here: Metrics) -> N
     found = samples(generate_latest(here.registry))
     assert found["nooble_messages_in_progress", "demo.a.b", "demo"] == 1
     assert found["nooble_messages_in_progress", "unknown", "demo"] == 2
+
+
+def test_what_is_declared_later_is_seen_at_work_by_its_name(here: Metrics) -> None:
+    declared = ["demo.a.b"]
+    here.observe(Events(), service="demo", declared=lambda: declared, at_work=lambda: ["demo.a.b", "demo.a.c"])
+    assert now(here)["nooble_messages_in_progress", "unknown", "demo"] == 1
+    declared.append("demo.a.c")
+    found = now(here)
+    assert found["nooble_messages_in_progress", "demo.a.c", "demo"] == 1
+    assert found["nooble_messages_in_progress", "unknown", "demo"] == 0
 
 
 # ── a client ──
@@ -412,6 +474,119 @@ def test_several_processes_count_together_and_the_dead_leave_only_what_they_coun
         for part in parts:
             part.kill()
             part.communicate()
+
+
+REPLACED = """
+import json, os, sys
+from nooble.events import Ended, Events, Settled
+from nooble.models.outcomes import Completed
+from nooble.observability.prometheus import Metrics, exposition, forget_process
+folder, sizes = os.environ["PROMETHEUS_MULTIPROC_DIR"], []
+
+def work():
+    metrics, events = Metrics(), Events()
+    metrics.observe(events, service="demo", declared=lambda: ["demo.a.b"])
+    one = Ended("demo.a.b", b"1-0", 1.0, Completed())
+    events.emit(Settled(service="demo", consumer="me", ended=(one,) * 5))
+    metrics.flush()
+    os._exit(0)
+
+for number in range(20):
+    pid = os.fork() or work()
+    assert os.waitpid(pid, 0) == (pid, 0)
+    forget_process(pid)
+    sizes.append({name: os.stat(os.path.join(folder, name)).st_size for name in sorted(os.listdir(folder))})
+print(json.dumps([sizes, exposition()[0].decode()]))
+"""
+
+
+def test_workers_that_are_replaced_leave_their_totals_and_no_files(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REPLACED],
+        env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=True,
+    )
+    sizes, text = json.loads(done.stdout)
+    assert set(sizes[0]) >= {"counter_0.db", "histogram_0.db"}
+    assert sizes == [sizes[0]] * 20
+    found = samples(text.encode())
+    assert found["nooble_messages_handled_total", "demo.a.b", "completed", "demo"] == 100
+    assert found["nooble_process_duration_seconds_count", "demo.a.b", "demo"] == 100
+    assert found["nooble_process_duration_seconds_bucket", "demo.a.b", "+Inf", "demo"] == 100
+    assert ("nooble_messages_in_progress", "demo.a.b", "demo") not in found
+
+
+KEY = json.dumps(["nooble_x", "nooble_x_total", {}, "x"])
+
+
+@pytest.fixture
+def ended_pid() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(30)
+    return process.pid
+
+
+def left_by(folder: Path, pid: int, count: int) -> Path:
+    """What a process has counted."""
+    path = folder / f"counter_{pid}.db"
+    file = MmapedDict(str(path))
+    file.write_value(KEY, count, 0.0)
+    file.close()
+    return path
+
+
+def counted(folder: Path) -> dict[str, float]:
+    return {path.name: value for path in folder.glob("*.db") for value in folding._read(str(path)).values()}
+
+
+def test_nothing_is_folded_while_somebody_reads(tmp_path: Path, ended_pid: int) -> None:
+    path = left_by(tmp_path, ended_pid, 3)
+    with folding.unfolded(str(tmp_path)):
+        folding.fold(str(tmp_path))
+        assert counted(tmp_path) == {path.name: 3}
+    folding.fold(str(tmp_path))
+    assert counted(tmp_path) == {"counter_0.db": 3}
+
+
+def test_who_lives_keeps_its_file_and_who_is_killed_while_folding_spoils_nothing(
+    tmp_path: Path, ended_pid: int
+) -> None:
+    mine = left_by(tmp_path, os.getpid(), 10)
+    left_by(tmp_path, ended_pid, 3)
+    left_by(tmp_path, 0, 100)
+    (tmp_path / "counter_0.db.new").write_bytes(b"half of i")
+    folding.forget_the_dead(str(tmp_path))
+    assert counted(tmp_path) == {mine.name: 10, "counter_0.db": 103}
+
+
+def test_a_file_that_nobody_can_read_goes_and_is_told(
+    tmp_path: Path, ended_pid: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that is killed at its very beginning leaves an empty one, at which every scrape would fail."""
+    (tmp_path / f"counter_{ended_pid}.db").touch()
+    folding.fold(str(tmp_path))
+    assert counted(tmp_path) == {}
+    assert f"counter_{ended_pid}.db" in capsys.readouterr().out
+
+
+def test_what_cannot_be_folded_stays_and_is_told(
+    tmp_path: Path, ended_pid: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = left_by(tmp_path, ended_pid, 3)
+
+    def refuse(*args: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folding.os, "replace", refuse)
+        patch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+        prometheus.forget_process(ended_pid)
+    assert counted(tmp_path) == {path.name: 3}
+    assert "no space left" in capsys.readouterr().out
+    folding.fold(str(tmp_path / "gone"))
 
 
 def test_without_the_extra_a_worker_says_what_to_install(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from nooble.config import CommonAppSettings
 from nooble.errors import ExternalServiceError, InvalidPayload, InvalidResponse
 from nooble.logger import get_logger
 from nooble.models import ActionContext, DomainAction, DomainActionResponse, ErrorDetail
+from nooble.models import redaction as module
 from nooble.models.context import set_current
 from nooble.models.redaction import HIDDEN, MOST_TEXT, NAMES, is_secret, masked, redact_names, redacted
 from nooble.models.sensitive import Sensitive, sensitive_names
@@ -317,6 +319,63 @@ def test_long_hostile_text_is_cut_and_costs_no_more_than_its_beginning(text: str
     assert len(shown) < MOST_TEXT + 100
 
 
+BEFORE = re.compile(r"(?<=://)([^\s:@/?#'\"<>]{0,256}:)[^\s'\"<>]{0,1024}(?=@)")
+"""What a password in a URL is, as an expression: short, and slow on hostile text."""
+PIECES = st.sampled_from(["://", ":", "@", "/", " ", "'", "a", "s3cret", "u:", "x" * 255, "x" * 1000, "y" * 24, "é"])
+
+
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_passwords_of_urls_are_found_as_the_expression_finds_them(text: str) -> None:
+    assert module._without_passwords(text) == BEFORE.sub(rf"\1{HIDDEN}", text)
+
+
+class Counted(str):
+    """A text that counts how many characters were looked at."""
+
+    looked = 0
+
+    def find(self, *args: Any) -> int:
+        found = super().find(*args)
+        Counted.looked += (len(self) if found < 0 else found) - args[1]
+        return found
+
+    def rfind(self, *args: Any) -> int:
+        found = super().rfind(*args)
+        Counted.looked += args[2] - found
+        return found
+
+
+class CountingPattern:
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str, start: int = 0) -> re.Match[str] | None:
+        found = self._pattern.search(text, start)
+        Counted.looked += (found.end() if found else len(text)) - start
+        return found
+
+
+@pytest.mark.parametrize(
+    "one", ["://a:", "://a:@", "://a: ", "://a:" + "x" * 1030, "://", "@", "://a:@" + "://b:" * 200]
+)
+@pytest.mark.parametrize("end", ["", "@", " @"])
+def test_hostile_text_is_looked_through_a_few_times_at_most(
+    one: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_USER", "_END_OF_URL"):
+        monkeypatch.setattr(module, name, CountingPattern(getattr(module, name)))
+    text = Counted(one * (40_000 // len(one)) + end)
+    Counted.looked = 0
+    module._without_passwords(text)
+    assert 0 < Counted.looked < 6 * len(text) + 2_000
+
+
+def test_an_error_is_told_up_to_a_length() -> None:
+    told = ErrorDetail.of(OSError("x" * 1_000_000)).message
+    assert told.endswith("(1,000,000 characters)")
+    assert len(told) < 51_000
+
+
 class Refuses(Enum):
     RED = "red"
 
@@ -337,6 +396,27 @@ def test_whatever_is_shown_becomes_plain_data() -> None:
         "s": repr(SecretBytes(b"x")),
     }
     assert redacted(Silent()) == "<a Silent that cannot be shown: RuntimeError>"
+
+
+def deep(levels: int) -> Any:
+    value: Any = "end"
+    for _ in range(levels):
+        value = {"x": [value]}
+    return value
+
+
+def test_what_is_left_out_says_so_where_it_was() -> None:
+    many = {"first": list(range(4_998)), "second": [1, 2, 3], "third": 3}
+    assert redacted(many) == {"first": [*range(4_998)], "second": ["… (3 more)"], "…": "… (1 more)"}
+    assert redacted([1, 2, 3], items=1) == [1, "… (2 more)"]
+    assert "nested too deeply" in str(redacted(deep(20)))
+
+
+def test_all_is_shown_of_what_is_asked_for_whole() -> None:
+    whole: Any = {"items": [{"n": n} for n in range(20_000)], "deep": deep(50), "name" * 100 + "a": 1, "name" * 100: 2}
+    assert redacted(whole, most=10**9, items=10**9, deepest=200) == whole
+    endless = redacted(deep(5_000), most=10**9, items=10**9, deepest=10**9)  # deeper than Python goes
+    assert "cannot be shown" in msgspec.json.encode(endless).decode()
 
 
 # ── exceptions in logs ──

@@ -200,6 +200,40 @@ async def test_a_search_has_a_budget_and_says_when_it_was_not_enough(redis: Redi
     assert (whole.scanned, whole.cut) == (1_200, False)
 
 
+async def test_a_search_ends_when_much_was_looked_at(
+    redis: Redis, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = b"x" * 300_000
+    pipe = redis.pipeline(transaction=False)
+    for number in range(20):
+        pipe.xadd(STREAM, {"data": action(number) + large})
+        pipe.xadd(DEAD, {"reason": "X", "data": action(number) + large})
+        pipe.zadd(RETRIES, {b"%d-0 v 1\n" % number + action(number) + large: number})
+    await pipe.execute()
+    whole = await messages.search([str(uuid.uuid4())], ["demo"])
+    assert (whole.scanned, whole.cut) == (60, False)
+    monkeypatch.setattr("nooble.operations.messages._MOST_BYTES", 3_000_000)
+    page = await messages.search([str(uuid.uuid4())], ["demo"])
+    assert page.cut
+    assert 6 <= page.scanned <= 18  # of each of the three places some
+
+
+async def test_a_search_keeps_no_more_than_it_may_of_what_it_finds(
+    redis: Redis, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = uuid.uuid4()
+    pipe = redis.pipeline(transaction=False)
+    for number in range(2_000):
+        pipe.xadd(STREAM, {"data": action(number, trace_id=trace)})
+    await pipe.execute()
+    assert len(await messages.find(str(trace))) == 2_000
+    monkeypatch.setattr("nooble.operations.messages._MOST_BYTES", 3_000)
+    monkeypatch.setattr("nooble.operations.messages.CHUNK_BYTES", 1_000)
+    page = await messages.search([str(trace)])
+    assert page.cut
+    assert 0 < len(page.messages) < 20
+
+
 async def test_a_key_of_the_wrong_type_hides_nothing_else(redis: Redis, messages: Messages) -> None:
     (entry,) = await write(redis, 1)
     await redis.set("nooble4:test:broken:streams:main", "x", ex=60)

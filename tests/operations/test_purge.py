@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault, ServerRefused
 from nooble.models import DomainAction
 from nooble.operations import Purged, purge
+from nooble.operations.purge import Waiting, count_waiting
 from nooble.workers import ServiceWorker
 from tests.support.waiting import wait_until
 from tests.support.workers import Doing, running
@@ -131,6 +133,35 @@ async def test_the_idempotency_keys_of_what_never_ran_are_free_again(redis: Redi
         assert (await purge(redis, settings())).waiting == 1
         assert await client.send("demo.thing.do", {"n": 1}, idempotency_key="k") != first
         assert await redis.xlen(STREAM) == 1
+
+
+async def test_answers_are_looked_for_among_all_keys(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("nooble.operations.purge"), "_SCANNED", 1)
+    pipe = redis.pipeline(transaction=False)
+    for number in range(9_000):
+        pipe.set(f"nooble4:test:{'demo:responses' if number % 2 else 'other:once'}:{number}", "x", ex=60)
+    await pipe.execute()
+    assert (await purge(redis, settings(), waiting=False, answers=True)).answers == 4_500
+
+
+async def test_what_waits_is_counted_as_it_will_be_deleted(redis: Redis, settings: Settings) -> None:
+    assert await count_waiting(redis, settings()) == Waiting()
+    ids = await write(redis, 5)
+    assert await count_waiting(redis, settings()) == Waiting(entries=5, waiting=5)  # no worker has ever come
+    await redis.xgroup_create(STREAM, "demo-group", "0")
+    await redis.xreadgroup("demo-group", "somebody", {STREAM: ">"}, count=3)
+    assert await count_waiting(redis, settings()) == Waiting(entries=5, waiting=2, at_work=3)
+    await redis.xdel(STREAM, *ids[:3])  # what is held is gone
+    assert await count_waiting(redis, settings()) == Waiting(entries=2, waiting=2, at_work=3)
+    await redis.xdel(STREAM, ids[3])  # from here on the server does not know
+    counted = await count_waiting(redis, settings())
+    assert (counted.entries, counted.waiting in (1, None)) == (1, True)
+    await redis.delete(STREAM)
+    await redis.set(STREAM, "x", ex=60)
+    with pytest.raises(ServerRefused, match="WRONGTYPE"):
+        await count_waiting(redis, settings())
 
 
 async def test_what_others_read_is_left_to_them(redis: Redis, settings: Settings) -> None:

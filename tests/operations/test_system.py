@@ -622,6 +622,16 @@ async def test_routes_that_cannot_be_read_are_none(redis: Redis, system: System,
     assert await system.routes("nobody") == ()
 
 
+async def test_where_no_worker_lives_routes_are_those_that_were_declared_last(redis: Redis, system: System) -> None:
+    last, living = Route(action_type="demo.a.do", options={"sensitive": "card"}), Route(action_type="demo.b.do")
+    await redis.set(key("demo", "routes", "last"), msgspec.json.encode([last]), px=60_000)
+    assert await system.routes("demo") == (last,)
+    await enrol(redis, "demo", "silent")
+    assert await system.routes("demo") == (last,)
+    await enrol(redis, "demo", "1", routes=await declare(redis, living))
+    assert await system.routes("demo") == (living,)
+
+
 # ── wishes ──
 
 

@@ -74,7 +74,7 @@ async def test_a_worker_and_its_service_are_found_without_looking_at_all_keys(
 async def test_everything_in_the_registry_has_a_lifetime(redis: redis_asyncio.Redis, enrol: Enrol) -> None:
     await enrol("a").beat(b"{}", digest="d", routes=b"[]")
     names = await redis.keys("*")
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         assert await redis.pttl(name) > 0, name
 
@@ -163,6 +163,22 @@ async def test_routes_are_written_when_they_are_missing_and_kept_alive_by_beats(
     await redis.pexpire(key, 1_000)
     assert await worker.beat(b"{}", digest=digest) == ("", False)
     assert await redis.pttl(key) > LIFE
+
+
+@pytest.mark.every_server
+async def test_the_routes_that_were_declared_last_outlive_the_workers(redis: redis_asyncio.Redis, enrol: Enrol) -> None:
+    last, month = "nooble4:test:orders:routes:last", 30 * 24 * 3_600_000
+    worker = enrol("a")
+    await worker.beat(b"{}", digest="old", routes=b"[1]")
+    await worker.beat(b"{}", digest="new", routes=b"[2]")
+    await worker.leave()
+    assert await redis.get(last) == b"[2]"
+    assert month - 60_000 < await redis.pttl(last) <= month
+    await redis.pexpire(last, 1_000)
+    assert await worker.beat(b"{}", digest="new") == ("", False)
+    assert await redis.pttl(last) > month - 60_000
+    await redis.delete(last)
+    assert await worker.beat(b"{}", digest="new") == ("", True)  # as after an update of nooble: they are written again
 
 
 def test_equal_routes_have_one_name_and_others_another() -> None:
