@@ -37,7 +37,14 @@ OF_SEVERAL_KINDS = ("place", "connection")
 NOT_FAST = frozenset(
     {
         *("test_bench", "test_dev", "test_fuzz", "test_fuzz_guide", "test_plugin", "test_run", "test_strategies"),
-        *("test_workers_option", "test_probes", "test_prometheus", "test_opentelemetry", "test_harness", "test_contracts"),
+        *(
+            "test_workers_option",
+            "test_probes",
+            "test_prometheus",
+            "test_opentelemetry",
+            "test_harness",
+            "test_contracts",
+        ),
         *("test_differences", "test_floors", "test_guide", "test_operating_guide", "test_options", "test_deploying"),
     }
 )

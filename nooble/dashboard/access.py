@@ -1,13 +1,14 @@
 """Who may look, and who may change something: decided from a request's headers alone. Nothing here reads or writes.
 
-Whoever listens on this machine only is asked for nothing, but is reached only by a name of this machine, so that no page on
-the web can reach it under a name of its own. Whoever listens elsewhere has to know who is asking."""
+Where nobody is asked who they are, it is reached only from this machine and by a name of it, so that no page on the web can
+reach it under a name of its own. Whoever is to be reached from elsewhere has to know who is asking."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import inspect
 import ipaddress
 import re
 import time
@@ -33,13 +34,15 @@ class Access:
     Attributes:
         token: who knows it is let in: by the login page, or as `Authorization: Bearer`.
         users: names and passwords for basic authentication.
-        who: asks the application around it: given the request, the name of who is asking, or `None` for nobody.
+        who: asks the application around it: given the request, the name of who is asking, or `None` for nobody. A plain
+            function; whatever else than a text that is not empty it returns lets nobody in.
         hosts: names under which it may be reached; `None` for any, as soon as somebody is asked who they are, and for those
             of this machine otherwise.
         read_only: whether nothing can be changed.
 
     Raises:
-        ConfigurationFault: the token or a password is too short to be one.
+        ConfigurationFault: the token or a password is too short to be one, *who* is no plain function, or *hosts* are
+            elsewhere and nobody is asked who they are.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -60,6 +63,14 @@ class Access:
                     f"the dashboard cannot let {name!r} in by basic authentication: a name without a colon, and a password "
                     "of 8 characters or more"
                 )
+        if inspect.iscoroutinefunction(self.who):
+            raise ConfigurationFault(_NO_WAITING)
+        for host in () if self.asks else self.hosts or ():
+            if not is_loopback(host) and not is_loopback(name_of(host)):
+                raise ConfigurationFault(
+                    f"the dashboard would be open to everybody who reaches it as {host[:100]}: give it a token (--token, "
+                    "NOOBLE_DASHBOARD_TOKEN), users (--user NAME:PASSWORD) or who="
+                )
 
     @property
     def asks(self) -> bool:
@@ -70,6 +81,9 @@ class Access:
     def allowed_hosts(self) -> Sequence[str] | None:
         """Names under which it is reached; `None` for any."""
         return self.hosts if self.hosts is not None else None if self.asks else LOOPBACK
+
+
+_NO_WAITING = "who= is a plain function: one that has to be awaited cannot say who is there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +120,26 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 # ── who ──
+def wrong_place(access: Access, address: str | None) -> Refusal | None:
+    """What is wrong with the *address* that asks, `None` for a socket of this machine: from elsewhere nobody comes unasked,
+    whatever name is written into `Host`."""
+    if access.asks or address is None or is_loopback(address):
+        return None
+    return Refusal(
+        403,
+        "This dashboard asks nobody who they are, so it is served to this machine only. To serve it to others, "
+        "give it a token, users or who= when it is started.",
+    )
+
+
 def wrong_host(access: Access, host: str) -> Refusal | None:
     """What is wrong with the name under which it was reached."""
     allowed = access.allowed_hosts
@@ -129,6 +157,20 @@ def name_of(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
+
+
+def told_by(who: Callable[[Any], Any], request: Any) -> str | None:
+    """The name that the application around says, `None` for nobody: only a text that is not empty is a name.
+
+    Raises:
+        ConfigurationFault: it would have to be awaited.
+    """
+    name = who(request)
+    if inspect.isawaitable(name):
+        if inspect.iscoroutine(name):
+            name.close()
+        raise ConfigurationFault(_NO_WAITING)
+    return name if isinstance(name, str) and name else None
 
 
 def identity(access: Access, authorization: str, cookie: str, now: float | None = None) -> str | None:

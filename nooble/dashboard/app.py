@@ -71,6 +71,8 @@ DEEDS: Mapping[str, deeds.Act] = {
 """What can be done."""
 
 _FORM_BYTES = 65_536
+_LOGIN_BYTES = 8_192
+"""Of strangers no more is read than a token, a name and an address need."""
 
 
 def dashboard(
@@ -87,7 +89,7 @@ def dashboard(
     Args:
         redis: a connection, of which only the parameters are used, or what makes one.
         settings: prefix, environment, aliases and limits; the name of the service does not matter.
-        access: who may look and who may change something; by default everybody who reaches it by a name of this machine.
+        access: who may look and who may change something; by default everybody on this machine, under a name of it.
         redact: given the type of an action and its payload, what is shown of it; after what is hidden by name.
         title: stands at the top of every page.
         every: seconds between two readings of the system, while somebody looks.
@@ -185,7 +187,7 @@ class Site:
         async def endpoint(request: Request) -> Response:
             ask = await self._ask(request)
             try:
-                typed = await self._typed(request)
+                typed = await self._typed(request, self._most_bytes)
                 form = deeds.Form(ask, typed, request.client.host if request.client else "")
             except TooLarge:
                 text = f"More than {self._most_bytes:,} bytes were sent; nothing was done."
@@ -202,8 +204,8 @@ class Site:
 
         return endpoint
 
-    async def _typed(self, request: Request) -> Mapping[str, Sequence[str]]:
-        body = await body_of(request, self._most_bytes)
+    async def _typed(self, request: Request, most: int) -> Mapping[str, Sequence[str]]:
+        body = await body_of(request, most)
         try:
             return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2_000)
         except ValueError as error:
@@ -215,7 +217,7 @@ class Site:
 
     async def _login(self, request: Request) -> Response:
         try:
-            typed = await self._typed(request)
+            typed = await self._typed(request, _LOGIN_BYTES)
         except TooLarge:
             typed = {}
         token = typed.get("token", [""])[-1].strip()

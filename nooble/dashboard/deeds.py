@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from nooble.dashboard.asking import Ask, Missing, Shown
 from nooble.dashboard.audit import Deed
@@ -15,13 +17,14 @@ from nooble.dashboard.notes import Note
 from nooble.dashboard.pages_kept import filter_of, letter_facts, which_of
 from nooble.dashboard.redaction import merged
 from nooble.dashboard.schema_forms import Unfit, fields_of, payload_of, payload_of_json
-from nooble.dashboard.text import as_json, plain
+from nooble.dashboard.text import as_json
 from nooble.errors import CallTimeout, ConfigurationFault, NoobleError
 from nooble.operations.dead_letters import Discarded, Replayed
 from nooble.operations.retries import RetriesDone
 
+T = TypeVar("T")
 MOST_SECONDS = 20.0
-"""Longest time that a deed on many takes; what is left is done by pressing again."""
+"""Time after which a deed on many begins no further step; what is left is done by pressing again."""
 MOST_IDS = 500
 MOST_TIMEOUT = 60.0
 
@@ -55,11 +58,10 @@ class Form:
             raise ConfigurationFault(f"select 1 to {MOST_IDS} of them; nothing was done")
         return found
 
-    async def record(self, what: str, on: str, outcome: str) -> None:
-        """Add to the audit what was done here."""
-        service = self.ask.path.get("service", "")
-        who, address = self.ask.who, self.address
-        await self.ask.desk.record(Deed(what=what, service=service, on=on, outcome=outcome, who=who, address=address))
+    async def record(self, **told: str) -> None:
+        """Add to the audit what was done here, even if whoever waits for it is sent away."""
+        deed = Deed(service=self.ask.path.get("service", ""), who=self.ask.who, address=self.address, **told)
+        await asyncio.shield(self.ask.desk.record(deed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +116,21 @@ async def _on_letters(form: Form, what: str, word: str, act: Callable[[Form, Any
 
 
 async def _replay(form: Form, which: Any) -> Note:
-    so_far = [Replayed()]
     async with await form.ask.desk.dead(form.ask.path["service"]) as letters:
-        whole = await _within(letters.replay(which, progress=lambda done: so_far.__setitem__(0, done)))
-    done = whole or so_far[0]
+        done, whole = await _within(lambda progress: letters.replay(which, progress=progress), Replayed())
     words = [f"{_many(done.replayed, 'letter')} replayed"]
     words += [f"{done.gone} already gone"] if done.gone else []
     words += [f"{len(done.kept)} could not be sent and stay"] if done.kept else []
     details = tuple(f"{letter}: {why}" for letter, why in list(done.kept.items())[:20])
-    return _note(words, whole is not None, good=not done.kept, details=details)
+    return _note(words, whole, good=not done.kept, details=details)
 
 
 async def _discard(form: Form, which: Any) -> Note:
-    so_far = [Discarded()]
     async with await form.ask.desk.dead(form.ask.path["service"]) as letters:
-        whole = await _within(letters.discard(which, progress=lambda done: so_far.__setitem__(0, done)))
-    done = whole or so_far[0]
+        done, whole = await _within(lambda progress: letters.discard(which, progress=progress), Discarded())
     words = [f"{_many(done.discarded, 'letter')} discarded"]
     words += [f"{done.gone} already gone"] if done.gone else []
-    return _note(words, whole is not None)
+    return _note(words, whole)
 
 
 async def send_again(form: Form) -> Done | Shown:
@@ -147,21 +145,25 @@ async def send_again(form: Form) -> Done | Shown:
         redact = await ask.desk.redactor(service)
         facts = letter_facts(one, redact)
         typed = form.said("payload")
+
+        async def act(data: Any) -> Note:
+            done = await letters.replay(letter_id, data=data)
+            if done.kept:
+                return Note(text=f"{letter_id} stays", good=False, details=tuple(done.kept.values()))
+            words = "sent with its edited payload" if done.replayed else "was gone already; nothing was sent"
+            return Note(text=f"{letter_id} {words}", good=bool(done.replayed))
+
         try:
             if not typed.strip():
                 raise ValueError("It is empty; a payload without anything is {}.")
             edited = payload_of_json(typed)
             data = merged(edited, json.loads(as_json(facts["payload"], 10**9)), one.payload())
-        except (ValueError, NoobleError) as error:
+            note = await _recorded(form, "dead_letters.edit", letter_id, act(data))
+        except (ValueError, Unfit) as error:  # of a payload that is none or too large, too
             why = "; ".join(error.by_field.values()) if isinstance(error, Unfit) else str(error)
             shown = {"service": service, "letter": facts, "at_ms": None, "typed": typed, "error": why}
             return Shown("letter.html", "Dead letter", shown, 422)
-        done = await letters.replay(letter_id, data=data)
-    words = "sent with its edited payload" if done.replayed else "was gone already; nothing was sent"
-    details = tuple(done.kept.values())
-    await form.record("dead_letters.edit", letter_id, words if not details else details[0])
-    text = f"{letter_id} stays" if details else f"{letter_id} {words}"
-    return Done(f"/dead/{service}", Note(text=text, good=bool(done.replayed), details=details))
+    return Done(f"/dead/{service}", note)
 
 
 # ── retries ──
@@ -180,22 +182,13 @@ async def _on_retries(form: Form, what: str, word: str) -> Done:
     which: Any = "all" if form.said("every") == "yes" else form.ids()
 
     async def act() -> Note:
-        so_far = [RetriesDone()]
-
-        def progress(done: RetriesDone) -> None:
-            so_far[0] = done
-
         async with await form.ask.desk.retries(service) as retries:
-            if what == "run":
-                doing = retries.run_now(which, progress=progress)
-            else:
-                doing = retries.cancel(which, by=form.ask.who or "dashboard", progress=progress)
-            whole = await _within(doing)
-        done = whole or so_far[0]
+            doing = retries.run_now if what == "run" else partial(retries.cancel, by=form.ask.who or "dashboard")
+            done, whole = await _within(lambda progress: doing(which, progress=progress), RetriesDone())
         words = [f"{_many(done.done, 'retry', 'retries')} {word}"]
         words += [f"{done.gone} already gone"] if done.gone else []
         details = tuple(f"{name}: {why}" for name, why in list(done.kept.items())[:20])
-        return _note(words, whole is not None, good=not done.kept, details=details)
+        return _note(words, whole, good=not done.kept, details=details)
 
     on = which if isinstance(which, str) else ", ".join(which)
     return Done(f"/retries/{service}", await _recorded(form, f"retries.{what}", on, act()))
@@ -259,9 +252,8 @@ async def attempt(form: Form) -> Done | Shown:
         chosen["typed"] = {name: text for name, text in typed.items() if not secret(name)} or None
     calling = form.said("how") != "send"
     more = {"tenant_id": chosen["tenant_id"]} if chosen["tenant_id"] else {}
-    note = await _try(form, action_type, payload, calling, timeout, chosen["key"] or None, more)
-    outcome = plain(note.text, 200)
-    await form.record("actions.call" if calling else "actions.send", action_type, outcome)
+    trying = _try(form, action_type, payload, calling, timeout, chosen["key"] or None, more)
+    note = await _recorded(form, "actions.call" if calling else "actions.send", action_type, trying)
     kept = Note(text=note.text, good=note.good, details=note.details, about={**note.about, **chosen})
     return Done(f"/services/{service}/actions/{action_type}", kept)
 
@@ -288,11 +280,16 @@ async def _try(
     except (NoobleError, ValueError) as error:
         return Note(text=f"Nothing came of it: {error}", good=False)
     about: dict[str, Any] = {"ms": (clock() - began) * 1000, "action_id": str(answer.action_id)}
-    redact = await desk.redactor(service)
-    if answer.success:
-        return Note(text="Answered.", about={**about, "answer": as_json(redact(action_type, answer.data))})
+    text = "Answered." if answer.success else "Answered with an error."
     detail = answer.error.model_dump(mode="json") if answer.error else None
-    return Note(text="Answered with an error.", good=False, about={**about, "answer": as_json(redact("", detail))})
+    redact = await desk.redactor(service)
+    try:
+        shown = redact(action_type, answer.data) if answer.success else redact("", detail)
+    except Exception as error:  # of a rule of somebody's own: what was done is done, and is told
+        why = f"The answer is not shown: what is to hide a part of it fails with {type(error).__name__}."
+        return Note(text=text, good=False, details=(why,), about=about)
+    details = (redact.why,) if redact.why else ()
+    return Note(text=text, good=answer.success, details=details, about={**about, "answer": as_json(shown)})
 
 
 def _timeout(text: str) -> float:
@@ -306,30 +303,46 @@ def _timeout(text: str) -> float:
 
 
 # ── parts ──
-async def _within(doing: Awaitable[Any]) -> Any:
-    """What came of it; `None` if its time was over first."""
+class _Over(Exception):
+    """The time of a deed is over."""
+
+
+async def _within(start: Callable[[Callable[[T], None]], Awaitable[T]], nothing: T) -> tuple[T, bool]:
+    """What came of it, and whether that is all. The time is looked at between two steps: of a step that is broken off nobody
+    knows whether it was done."""
+    ends = time.monotonic() + MOST_SECONDS
+    so_far = nothing
+
+    def progress(done: T) -> None:
+        nonlocal so_far
+        so_far = done
+        if time.monotonic() >= ends:
+            raise _Over
+
     try:
-        async with asyncio.timeout(MOST_SECONDS):
-            return await doing
-    except TimeoutError:
-        return None
+        return await start(progress), True
+    except _Over:
+        return so_far, False
 
 
 async def _recorded(form: Form, what: str, on: str, acting: Awaitable[Note]) -> Note:
     """The note of *acting*, which is in the audit whatever comes of it."""
     try:
         note = await acting
-    except Exception as error:
-        await form.record(what, on, f"failed: {error}")
+    except asyncio.CancelledError:
+        await form.record(what=what, on=on, outcome="interrupted; part of it may be done")
         raise
-    await form.record(what, on, note.text)
+    except Exception as error:
+        await form.record(what=what, on=on, outcome=f"failed: {str(error) or type(error).__name__}")
+        raise
+    await form.record(what=what, on=on, outcome="; ".join([note.text, *note.details[:1]]))
     return note
 
 
 def _note(words: Sequence[str], whole: bool, good: bool = True, details: tuple[str, ...] = ()) -> Note:
     text = ", ".join(words)
     if not whole:
-        text += f". That took {MOST_SECONDS:g} seconds, and there are more: do it again to go on"
+        text += f". That took {MOST_SECONDS:g} seconds, and there may be more: do it again to go on"
     return Note(text=f"{text}.", good=good and whole, details=details)
 
 

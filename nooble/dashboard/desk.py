@@ -13,12 +13,11 @@ from nooble.config import CommonAppSettings
 from nooble.dashboard.access import Access
 from nooble.dashboard.audit import Audit, Deed
 from nooble.dashboard.notes import Notes
-from nooble.dashboard.redaction import Redact, hidden, sensitive_fields
+from nooble.dashboard.redaction import Redact, Redactor, sensitive_fields
 from nooble.dashboard.watch import EVERY, Watch
 from nooble.errors import NoobleError
 from nooble.logger import get_logger
 from nooble.models.redaction import is_secret
-from nooble.models.sensitive import names_of
 from nooble.operations.dead_letters import DeadLetters
 from nooble.operations.messages import Messages
 from nooble.operations.reading import Reading, Route
@@ -120,21 +119,13 @@ class Desk:
         """What a service has declared of one action."""
         return next((one for one in await self.routes(service) if one.action_type == action_type), None)
 
-    async def redactor(self, service: str) -> Callable[[str, Any], Any]:
+    async def redactor(self, service: str) -> Redactor:
         """What hides what must not be seen: given the type of an action and its payload, what is shown of it."""
         try:
-            declared = {one.action_type: one for one in await self.routes(service)}
-        except NoobleError:  # nobody has declared anything there, or it cannot be read just now
-            declared = {}
-        own = self._redact
-
-        def redact(action_type: str, payload: Any) -> Any:
-            route = declared.get(action_type)
-            names = _sensitive(route) if route else frozenset()
-            shown = hidden(payload, names | names_of(action_type))
-            return shown if own is None else own(action_type, shown)
-
-        return redact
+            declared = {one.action_type: _sensitive(one) for one in await self.routes(service)}
+        except NoobleError as error:
+            return Redactor(unread=str(error))
+        return Redactor(declared=declared, own=self._redact)
 
     def is_secret(self, route: Route) -> Callable[[str], bool]:
         """Whether a field of *route* of that name is hidden."""

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nooble.dashboard.access import COOKIE, Access, Refusal, identity, wrong_change, wrong_host
+from nooble.dashboard.access import COOKIE, Access, Refusal, identity, told_by, wrong_change, wrong_host, wrong_place
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -57,7 +57,8 @@ class Guard:
     async def _refused(self, request: Request) -> Response | None:
         headers = request.headers
         path = path_of(request)
-        refusal = wrong_host(self._access, headers.get("host", ""))
+        refusal = wrong_place(self._access, request.client.host if request.client else None)
+        refusal = refusal or wrong_host(self._access, headers.get("host", ""))
         if refusal is None:
             who = self._who(request)
             login = path == "/login"
@@ -65,8 +66,8 @@ class Guard:
             if who is None and not login and not path.startswith("/static/"):
                 return self._ask(request, path)
             refusal = wrong_change(self._access, request.method, headers)
-            if login and self._access.read_only and refusal is not None:
-                refusal = wrong_change(Access(), request.method, headers)  # to log in changes nothing
+            if path in ("/login", "/logout") and self._access.read_only and refusal is not None:
+                refusal = wrong_change(Access(), request.method, headers)  # to come and to go changes nothing
         if refusal is None:
             return None
         return (
@@ -77,8 +78,8 @@ class Guard:
 
     def _who(self, request: Request) -> str | None:
         access = self._access
-        if access.who is not None and (name := access.who(request)) is not None:
-            return str(name)
+        if access.who is not None and (name := told_by(access.who, request)) is not None:
+            return name
         if access.token is None and not access.users:
             return None if access.who is not None else ""
         return identity(access, request.headers.get("authorization", ""), request.cookies.get(COOKIE, ""))

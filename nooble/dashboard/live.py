@@ -54,5 +54,6 @@ async def events(watch: Watch, key: Key, draw: Callable[[Seen], Awaitable[str]])
             yield b": as before\n\n"
             continue
         before = drawn
-        lines = "".join(f"data: {line}\n" for line in drawn.split("\n"))
+        whole = drawn.replace("\r", "&#13;")  # which would end a line, too, for who reads the stream
+        lines = "".join(f"data: {line}\n" for line in whole.split("\n"))
         yield f"id: {seen.version}\n{lines}\n".encode("utf-8", "backslashreplace")

@@ -3,6 +3,7 @@ Every one of them looks at a bounded part, and says so."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -11,23 +12,26 @@ from typing import Any
 import msgspec
 
 from nooble.dashboard.asking import Ask, Missing, Shown
+from nooble.dashboard.redaction import Redactor
 from nooble.dashboard.schema_forms import fields_of
-from nooble.dashboard.text import as_json
+from nooble.dashboard.text import as_json, encoded
 from nooble.errors import ConfigurationFault, MalformedAction
 from nooble.models.redaction import masked
 from nooble.operations import DeadLetter
 from nooble.operations.message import Message
+from nooble.operations.messages import MessagePage, Messages
 from nooble.operations.which import Which
 
 PAGE = 50
 _SCAN = 5_000
+_SEARCHED, _SEARCHED_AT_ONCE = 2_000, 200
 _FOUND = 100
 _MOST_ROWS = 200
+MOST_ERROR = 4_000
+"""Most characters of a letter's error that are shown, and in which something is found."""
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 SINCE = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
 """How long ago a letter was buried at most, as the filter offers it."""
-
-Redactor = Callable[[str, Any], Any]
 
 
 # ── messages ──
@@ -53,18 +57,33 @@ async def messages(ask: Ask) -> Shown:
         found = await looking.find(identifier)
         facts |= {"messages": [_brief(one) for one in found[:_FOUND]], "scanned": None, "cut": len(found) > _FOUND}
     elif service:
-        page = await looking.page(
-            service,
-            limit=PAGE,
-            cursor=ask.said("cursor") or None,
-            newest_first=not facts["oldest"],
-            action=facts["action"],
-            text=facts["text"],
-            scan=_SCAN,
-        )
+        asked = {"newest_first": not facts["oldest"], "action": facts["action"]}
+        if facts["text"]:
+            page = await _searched(ask, looking, service, facts["text"], asked)
+        else:
+            page = await looking.page(service, limit=PAGE, cursor=ask.said("cursor") or None, scan=_SCAN, **asked)
         facts |= {"messages": [_brief(one) for one in page.messages], "cursor": page.cursor}
         facts |= {"scanned": page.scanned, "cut": page.cut}
     return Shown("messages.html", "Messages", facts)
+
+
+async def _searched(ask: Ask, looking: Messages, service: str, text: str, asked: Mapping[str, Any]) -> MessagePage:
+    """The messages in which *text* can be seen. The server is not asked for it: how much it finds, and how soon, would tell
+    what is hidden, character by character."""
+    redact = await ask.desk.redactor(service)
+    forms = {text.lower(), json.dumps(text, ensure_ascii=False)[1:-1].lower()}
+    found: list[Message] = []
+    cursor, scanned = ask.said("cursor") or None, 0
+    while True:
+        page = await looking.page(
+            service, limit=_SEARCHED_AT_ONCE, cursor=cursor, scan=_SEARCHED_AT_ONCE, with_payload=True, **asked
+        )
+        for one in page.messages:
+            seen = encoded(_without_secrets(one.action_type, one.envelope or {}, redact)).decode().lower()
+            found += [one] if any(form in seen for form in forms) else []
+        cursor, scanned = page.cursor, scanned + page.scanned
+        if cursor is None or len(found) >= PAGE or scanned >= _SEARCHED:
+            return MessagePage(messages=tuple(found), cursor=cursor, scanned=scanned, cut=cursor is not None)
 
 
 async def message(ask: Ask) -> Shown:
@@ -83,6 +102,7 @@ async def message(ask: Ask) -> Shown:
     redact = await ask.desk.redactor(one.service)
     facts = {
         "message": _whole(one, redact),
+        "hidden_why": redact.why,
         "conversation": [_brief(other) for other in told[:_FOUND]],
         "cut": len(told) > _FOUND,
     }
@@ -172,9 +192,9 @@ def letter_facts(one: DeadLetter, redact: Redactor) -> dict[str, Any]:
     try:
         payload = one.payload()
     except MalformedAction as error:
-        return told | {"payload": None, "unreadable": str(error), "_text": ""}
+        return told | {"payload": None, "unreadable": str(error), "hidden_why": "", "_text": ""}
     shown = redact(one.action_type, payload)
-    return told | {"payload": shown, "unreadable": "", "_text": as_json(shown)}
+    return told | {"payload": shown, "unreadable": "", "hidden_why": redact.why, "_text": as_json(shown)}
 
 
 def _letter(one: DeadLetter) -> dict[str, Any]:
@@ -182,7 +202,7 @@ def _letter(one: DeadLetter) -> dict[str, Any]:
         "id": one.id,
         "buried_ms": int(one.buried_at.timestamp() * 1000),
         "reason": one.reason[:200],
-        "error": masked(one.error, 4_000),
+        "error": masked(one.error, MOST_ERROR),
         "attempts": one.attempts,
         "deliveries": one.deliveries,
         "action_type": one.action_type,
@@ -197,6 +217,15 @@ def filter_of(said: Callable[[str], str]) -> dict[str, str]:
     return {name: said(name) for name in ("reason", "action", "text", "since")}
 
 
+class _Seen(Which):
+    """Letters by what can be seen of them: in what is hidden of an error nothing is found."""
+
+    __slots__ = ()
+
+    def fits(self, letter: DeadLetter) -> bool:
+        return super().fits(letter) and self.text.casefold() in masked(letter.error, MOST_ERROR).casefold()
+
+
 def which_of(said: Callable[[str], str]) -> Which:
     """The letters that a filter means.
 
@@ -208,7 +237,7 @@ def which_of(said: Callable[[str], str]) -> Which:
     if since and since not in SINCE:
         raise ConfigurationFault(f"since={since[:50]!r} is none of {', '.join(SINCE)}")
     reasons = (typed["reason"],) if typed["reason"] else ()
-    return Which(reasons=reasons, action=typed["action"], text=typed["text"], since=SINCE.get(since))
+    return _Seen(reasons=reasons, action=typed["action"], text=typed["text"], since=SINCE.get(since))
 
 
 # ── retries ──

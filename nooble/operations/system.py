@@ -216,6 +216,8 @@ class System:
         """The routes under *keys*; of two versions of an action that of the later key."""
         routes: dict[str, Route] = {}
         for reply in await self._all([(b"GETRANGE", key, 0, MOST_ROUTES) for key in keys if key]):
+            if isinstance(reply, ERROR_REPLIES):
+                raise fault(reply)  # else sensitive fields would pass for undeclared ones
             routes |= {route.action_type: route for route in _routes_in(reply)}
         return tuple(routes.values())
 

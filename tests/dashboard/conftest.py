@@ -87,10 +87,16 @@ async def browse(
     opened: list[tuple[httpx2.AsyncClient, Any]] = []
 
     def make(
-        *, of: Any = None, headers: Any = None, redact: Any = None, mount: str = "", **access: Any
+        *,
+        of: Any = None,
+        headers: Any = None,
+        redact: Any = None,
+        mount: str = "",
+        address: str = "127.0.0.1",
+        **access: Any,
     ) -> httpx2.AsyncClient:
         app = dashboard(of or redis, settings("dash"), access=Access(**access), redact=redact, every=0.02)
-        transport = httpx2.ASGITransport(app, root_path=mount)
+        transport = httpx2.ASGITransport(app, root_path=mount, client=(address, 1))
         client = httpx2.AsyncClient(transport=transport, base_url=HOME, headers=headers or FROM_A_PAGE)
         opened.append((client, app))
         return client

@@ -55,6 +55,9 @@ def test_it_says_where_it_is_and_ends_with_a_signal_though_somebody_watches(term
     [
         (("--host", "0.0.0.0"), "--token"),
         (("--host", "example.invalid"), "--token"),
+        (("--allow-host", "ops.example.com"), "--token"),
+        (("--port", "tcp://10.0.0.7:80"), "is no port"),
+        (("--port", "65536"), "is no port"),
         (("--token", "short"), "fewer than 16"),
         (("--user", "ana"), "NAME:PASSWORD"),
         (("--user", "ana:short"), "8 characters"),
@@ -64,6 +67,15 @@ def test_what_cannot_be_protected_is_not_started(terminal: Terminal, words: tupl
     done = terminal.type("dashboard", "--port", "0", "--redis-url", "redis://127.0.0.1:1", *words)
     assert done.code != 0
     assert told in done.err
+
+
+def test_a_port_that_kubernetes_sets_is_not_meant(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOOBLE_DASHBOARD_PORT", "tcp://10.0.0.7:80")
+    done = terminal.type("dashboard", "--host", "0.0.0.0", "--redis-url", "redis://127.0.0.1:1")
+    assert "is ignored" in done.err
+    assert "open to everybody who reaches 0.0.0.0" in done.err
+    monkeypatch.setenv("NOOBLE_DASHBOARD_PORT", "many")
+    assert "is no port" in terminal.type("dashboard").err
 
 
 def test_a_port_that_is_taken_is_told(terminal: Terminal) -> None:

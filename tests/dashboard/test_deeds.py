@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from nooble.clients import BaseRedisClient
+from nooble.dashboard import deeds
+from nooble.operations.dead_letters import DeadLetters
 from tests.dashboard.conftest import HIDDEN
 from tests.support.waiting import wait_until
 
@@ -120,6 +124,57 @@ async def test_an_edit_that_cannot_be_meant_sends_nothing(browse: Any, bury: Any
     assert await redis.xlen(DEAD) == 1
 
 
+async def test_what_fails_or_is_interrupted_is_in_the_audit(
+    browse: Any, bury: Any, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [letter] = await bury()
+    client = browse()
+    begun = asyncio.Event()
+
+    async def hang(*_: Any, **__: Any) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("torn")
+
+    monkeypatch.setattr(DeadLetters, "replay", hang)
+    posts = (("/dead/pagos/replay", {"id": letter}), (f"/dead/pagos/{letter}", {"payload": '{"pedido": 1}'}))
+    for path, data in posts:
+        begun.clear()
+        doing = asyncio.create_task(client.post(path, data=data))
+        await begun.wait()
+        doing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+    monkeypatch.setattr(DeadLetters, "replay", fail)
+    for path, data in posts:
+        with pytest.raises(RuntimeError, match="torn"):
+            await client.post(path, data=data)
+    told = [(deed["what"], deed["outcome"]) for deed in reversed(await audit(client))]
+    broken, failed = "interrupted; part of it may be done", "failed: torn"
+    whats = ("dead_letters.replay", "dead_letters.edit")
+    assert told == [(what, outcome) for outcome in (broken, failed) for what in whats]
+
+
+async def test_a_deed_that_takes_too_long_ends_between_two_steps(
+    browse: Any, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(700):
+        await redis.xadd(DEAD, {"reason": "X", "error": str(number), "data": b"{}"})
+    monkeypatch.setattr(deeds, "MOST_SECONDS", 0.0)
+    client = browse()
+    rounds = 0
+    while left := await redis.xlen(DEAD):
+        page = await follow(client, await client.post("/dead/pagos/discard", data={"every": "yes", "sure": "yes"}))
+        done = left - await redis.xlen(DEAD)
+        assert 0 < done < 700
+        assert f"{done} letters discarded" in page
+        assert "do it again to go on" in page
+        rounds += 1
+    assert rounds > 1
+
+
 # ── retries ──
 
 
@@ -224,6 +279,29 @@ async def test_a_call_that_nobody_answers_says_so(browse: Any, shop: Any, redis:
     answer = await client.post(TRY, data=typed)
     assert "pagos.cargo.cobrar" in await follow(client, answer)
     assert (await audit(client))[0]["what"] == "actions.call"
+
+
+async def test_a_try_that_fails_is_in_the_audit(browse: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rule(action_type: str, payload: Any) -> Any:
+        return {**payload, "pedido": payload["pedido"]}  # of an answer, which has none, it fails
+
+    async def torn(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("torn")
+
+    client = browse(redact=rule)
+    typed = {"as": "json", "payload": '{"pedido": 6, "importe": 1}', "how": "call"}
+    async with shop():
+        await wait_until(lambda: _workers(client), "the worker is seen")
+        page = await follow(client, await client.post(TRY, data=typed))
+        assert "Answered." in page
+        assert "The answer is not shown" in page
+        assert "R-6" not in page
+        monkeypatch.setattr(BaseRedisClient, "call", torn)
+        with pytest.raises(RuntimeError, match="torn"):
+            await client.post(TRY, data=typed)
+    newest, first = await audit(client)
+    assert (newest["what"], newest["outcome"]) == ("actions.call", "failed: torn")
+    assert first["outcome"].startswith("Answered.")
 
 
 async def test_a_secret_that_was_typed_is_not_shown_again(browse: Any, shop: Any) -> None:

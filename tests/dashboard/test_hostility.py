@@ -121,6 +121,17 @@ async def test_hostile_questions_are_text(browse: Any, redis: Any, kind: str) ->
             assert SCRIPT not in answer.text
 
 
+async def test_a_name_breaks_no_line(browse: Any, redis: Any) -> None:
+    name = "a\r\rdata <i>b\x1b"
+    await redis.xadd(f"nooble4:test:{name}:streams:main", {"data": action("x")})
+    client = browse()
+    for path in ("/", "/services", "/streams"):
+        page = (await client.get(path)).text
+        assert "data-testid" in page
+        assert_harmless(page, path)
+        assert "a\\x0d\\x0ddata" in page, path
+
+
 async def test_keys_of_another_kind_are_told(browse: Any, redis: Any) -> None:
     for key in (STREAM, DEAD, RETRIES):
         await redis.set(key, "something else")

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from nooble.dashboard import pages_kept
 from nooble.dashboard.app import KEPT, LIVE
 from nooble.dashboard.live import events
 from nooble.dashboard.watch import Watch
+from nooble.errors import ServerRefused
+from nooble.operations.system import System
 from tests.dashboard.conftest import HIDDEN
 from tests.support.settings import NOBODY
 from tests.support.waiting import wait_until
@@ -126,9 +129,63 @@ async def test_a_message_and_its_conversation(browse: Any, sender: Any, redis: A
     told = (await client.get(f"/api/messages/pagos/{entry}")).json()
     assert told["message"]["envelope"]["data"] == {"pedido": 7, "importe": 1, "password": HIDDEN}
     assert [one["entry_id"] for one in told["conversation"]] == [entry]
-    by_text = (await client.get("/api/messages?service=pagos&text=tortilla")).json()["messages"]
+    by_text = (await client.get("/api/messages", params={"service": "pagos", "text": '"PEDIDO":7'})).json()["messages"]
     assert [one["entry_id"] for one in by_text] == [entry]
     assert (await client.get("/api/messages?service=pagos&action=pagos.other.*")).json()["messages"] == []
+
+
+async def test_nothing_is_found_in_what_is_hidden(browse: Any, sender: Any, redis: Any) -> None:
+    for _ in range(60):
+        await sender.send("pagos.cargo.cobrar", {"pedido": 7, "importe": 1, "password": "tortilla"})
+    key = "nooble4:test:pagos:dead_letters:main"
+    await redis.xadd(key, {"reason": "X", "error": "no way to redis://u:tortilla@h", "data": b"{}"})
+    client = browse()
+    told = []
+    for text in ("tort", "nothing like it"):
+        page = (await client.get("/api/messages", params={"service": "pagos", "text": text})).json()
+        told.append([page[name] for name in ("messages", "cursor", "scanned", "cut")])
+        letters = (await client.get("/api/dead/pagos", params={"text": text})).json()
+        assert letters["letters"] == []
+    assert told[0] == told[1], "what is hidden makes a difference"
+    assert len((await client.get("/api/dead/pagos", params={"text": "no WAY to"})).json()["letters"]) == 1
+    assert len((await client.get("/api/messages?service=pagos&text=importe")).json()["messages"]) == 60
+
+
+async def test_a_search_goes_on_where_it_stopped(browse: Any, sender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_kept, "_SEARCHED", 4)
+    monkeypatch.setattr(pages_kept, "_SEARCHED_AT_ONCE", 2)
+    for number in range(9):
+        await sender.send(
+            "pagos.cargo.cobrar", {"pedido": number, "importe": 1, "nota": "even" if number == 1 else "x"}
+        )
+    client, cursor, found, scanned = browse(), "", [], []
+    while cursor is not None:
+        query = {"service": "pagos", "text": "even", "cursor": cursor}
+        page = (await client.get("/api/messages", params=query)).json()
+        cursor, found = page["cursor"], [*found, *page["messages"]]
+        scanned.append(page["scanned"])
+    assert len(found) == 1
+    assert sum(scanned) == 9
+    assert len(scanned) == 3
+
+
+async def test_what_nobody_knows_to_be_sensitive_is_hidden(
+    browse: Any, sender: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: System, service: str) -> Any:
+        raise ServerRefused("the worker cards may not be read")
+
+    monkeypatch.setattr(System, "routes", refuse)
+    await sender.send("pagos.cargo.cobrar", {"pedido": 7, "deep": [{"tarjeta": "4242", "none": None}]})
+    client = browse()
+    [found] = (await client.get("/api/messages?service=pagos")).json()["messages"]
+    there = f"/messages/pagos/{found['entry_id']}"
+    told = (await client.get(f"/api{there}")).json()
+    expected = {"pedido": HIDDEN, "deep": [{"tarjeta": HIDDEN, "none": None}]}
+    assert told["message"]["envelope"]["data"] == expected
+    page = (await client.get(there)).text
+    assert "4242" not in page
+    assert "the worker cards may not be read" in page
 
 
 async def test_a_rule_of_ones_own_hides_more(browse: Any, sender: Any) -> None:
@@ -173,6 +230,25 @@ async def test_a_server_that_was_never_there(browse: Any) -> None:
     for path in ("/", "/services", "/workers", "/server", "/services/pagos", "/dead/pagos", "/audit"):
         assert (await client.get(path)).status_code == 503, path
         assert (await client.get(f"/api{path if path != '/' else '/overview'}")).status_code == 503, path
+
+
+async def test_a_line_that_the_page_does_not_mean_ends_no_line_of_the_stream(redis: Any, settings: Any) -> None:
+    async with System(redis, settings()) as system:
+        watch = Watch(system.read, every=0.05)
+
+        async def draw(seen: Any) -> str:
+            return '<p title="a\r\rdata: <b>b\r\n">\nc'
+
+        stream = events(watch, ("/",), draw)
+        parts = [await anext(stream), await anext(stream)]
+        await stream.aclose()
+        await watch.close()
+    lines = b"".join(parts).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    assert [line for line in lines if line.startswith(b"data:")] == [
+        b'data: <p title="a&#13;&#13;data: <b>b&#13;',
+        b'data: ">',
+        b"data: c",
+    ]
 
 
 async def test_many_who_watch_cost_one_reading(redis: Any, settings: Any) -> None:

@@ -15,7 +15,7 @@ from nooble.dashboard import figures
 from nooble.dashboard.charts import lines_of
 from nooble.dashboard.history import ALL, POINTS, History
 from nooble.dashboard.notes import MOST, Note, Notes
-from nooble.dashboard.redaction import HIDDEN, hidden, merged, sensitive_fields
+from nooble.dashboard.redaction import HIDDEN, Redactor, hidden, merged, sensitive_fields
 from nooble.dashboard.schema_forms import Unfit, fields_of, payload_of, payload_of_json
 from nooble.dashboard.text import ACTING, as_json, encoded, pieces, plain
 from nooble.operations.reading import Reading, Server, Service, Stream
@@ -194,12 +194,53 @@ def test_secrets_are_hidden_at_any_depth_and_come_back() -> None:
         "url": "redis://u:***@h",
         "token": None,
     }
-    edited = {**shown, "a": [{**shown["a"][0], "n": 2}], "more": True}
-    assert merged(edited, shown, payload) == {**payload, "a": [{"apiKey": "y", "n": 2}], "more": True}
+    edited = {**shown, "card": "4343", "more": True}
+    assert merged(edited, shown, payload) == {**payload, "card": "4343", "more": True}
     assert merged({**shown, "password": "new"}, shown, payload)["password"] == "new"
     for wrong in ({**shown, "url": "redis://u:***@other"}, {"new": HIDDEN}, {**shown, "a": [HIDDEN, 2]}):
         with pytest.raises(ValueError, match="write the value itself"):
             merged(wrong, shown, payload)
+
+
+PEOPLE = {"people": [{"name": "Ana", "pin": "1", "token": "x"}, {"name": "Eva", "pin": "2", "token": "y"}], "n": 1}
+
+
+def test_an_element_of_a_list_gets_back_only_its_own_secrets() -> None:
+    shown = hidden(PEOPLE, {"pin"})
+    ana, eva = shown["people"]
+    assert merged({**shown, "n": 2}, shown, PEOPLE) == {**PEOPLE, "n": 2}
+    told = merged({"people": [{**ana, "pin": "9"}, eva], "n": 1}, shown, PEOPLE)
+    assert told["people"] == [{**PEOPLE["people"][0], "pin": "9"}, PEOPLE["people"][1]]
+    luz = {"name": "Luz", "pin": "3", "token": "z"}
+    assert merged({"people": [luz, eva], "n": 1}, shown, PEOPLE)["people"] == [luz, PEOPLE["people"][1]]
+    for people in (
+        [eva, ana],
+        [eva],
+        [eva, luz],
+        [{**ana, "name": "Luz"}, eva],
+        [ana, eva, luz],
+        [{**ana, "more": 1}, eva],
+    ):
+        with pytest.raises(ValueError, match="write the value itself"):
+            merged({**shown, "people": people}, shown, PEOPLE)
+
+
+def test_a_text_of_a_list_gets_back_only_its_own_password() -> None:
+    urls = ["redis://u:a@one", "redis://u:b@two", "*** plain"]
+    shown = hidden(urls)
+    assert merged([shown[0], "x", shown[2]], shown, urls) == [urls[0], "x", urls[2]]
+    for wrong in ([shown[1], shown[0], shown[2]], shown[1:], [[shown[0]], "x", "y"], [{"a": shown[0]}, "x", "y"]):
+        with pytest.raises(ValueError, match="write the value itself"):
+            merged(wrong, shown, urls)
+    assert merged(["*** more", 1], ["*** plain", 1], ["*** plain", 1]) == ["*** more", 1]
+
+
+def test_an_action_that_is_not_declared_is_hidden_as_all_that_are() -> None:
+    redact = Redactor(declared={"a": frozenset({"card"}), "b": frozenset({"pin"})})
+    payload = {"card": "1", "pin": "2", "n": 3}
+    assert redact("a", payload) == {"card": HIDDEN, "pin": "2", "n": 3}
+    assert redact("other", payload) == {"card": HIDDEN, "pin": HIDDEN, "n": 3}
+    assert Redactor(unread="x")("a", payload) == dict.fromkeys(payload, HIDDEN)
 
 
 def test_true_is_not_one() -> None:

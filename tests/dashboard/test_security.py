@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,6 +48,33 @@ def test_elsewhere_somebody_has_to_be_asked(host: str) -> None:
     check_bind(host, Access(token=TOKEN))
     check_bind(host, Access(users={"ana": "secreto-largo"}))
     check_bind(host, Access(who=lambda request: "ana"))
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "::ffff:10.0.0.7", "testclient", ""])
+async def test_where_nobody_is_asked_a_stranger_is_not_served_whatever_name_is_written(
+    browse: Any, address: str
+) -> None:
+    client = browse(address=address)
+    for path in ("/", "/api/overview", "/static/nooble.css", "/live/overview", "/login"):
+        answer = await client.get(path, headers={"Host": "localhost"})
+        assert answer.status_code == 403, path
+        assert "give it a token, users or who=" in answer.text
+    for path in addresses():
+        assert (await client.post(path)).status_code == 403, path
+    assert (await browse(address=address, token=TOKEN).get("/login")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+async def test_this_machine_is_served(browse: Any, address: str) -> None:
+    assert (await browse(address=address).get("/")).status_code == 200
+
+
+def test_names_of_elsewhere_need_somebody_who_is_asked() -> None:
+    for hosts in (["ops.example.com"], ["localhost", "10.0.0.7"], ["127.0.0.1.evil.example"]):
+        with pytest.raises(ConfigurationFault, match="give it a token"):
+            Access(hosts=hosts)
+        Access(hosts=hosts, token=TOKEN)
+    Access(hosts=["localhost", "127.0.0.1:8420", "::1", "[::1]:1"])
 
 
 def test_what_is_too_short_to_protect_is_refused() -> None:
@@ -186,6 +214,49 @@ async def test_the_application_around_says_who(browse: Any) -> None:
     page = await client.get("/", headers={"X-User": "eva"})
     assert page.status_code == 200
     assert "eva" in page.text
+
+
+@pytest.mark.parametrize("said", ["", 0, 7, True, b"eva", ["eva"], {"name": "eva"}, object()])
+async def test_only_a_name_lets_in(browse: Any, said: Any) -> None:
+    assert (await browse(who=lambda request: said).get("/")).status_code == 401
+
+
+async def test_who_has_to_be_awaited_lets_nobody_in(browse: Any) -> None:
+    async def who(request: Any) -> str | None:
+        return None
+
+    with pytest.raises(ConfigurationFault, match="plain function"):
+        Access(who=who)
+    with pytest.raises(ConfigurationFault, match="plain function"):
+        await browse(who=partial(lambda request, later: later(request), later=who)).get("/")
+
+
+async def test_a_read_only_dashboard_can_be_left(browse: Any) -> None:
+    client = browse(read_only=True, token=TOKEN)
+    await client.post("/login", data={"token": TOKEN})
+    assert (await client.get("/")).status_code == 200
+    assert (await client.post("/logout")).headers["location"] == "/login"
+    assert (await client.get("/")).status_code == 303
+    foreign = browse(read_only=True, token=TOKEN, headers={"Sec-Fetch-Site": "cross-site"})
+    foreign.headers["Authorization"] = f"Bearer {TOKEN}"
+    assert (await foreign.post("/logout")).status_code == 403
+
+
+async def test_of_a_stranger_little_is_read(browse: Any) -> None:
+    client, read = browse(token=TOKEN), 0
+
+    async def body() -> Any:
+        nonlocal read
+        for part in (f"token={TOKEN}&name=".encode(), *[b"x" * 4_096] * 100):
+            read += len(part)
+            yield part
+
+    answer = await client.post("/login", content=body(), headers={"Content-Length": "1"})
+    assert (answer.status_code, COOKIE in answer.cookies) == (403, False)
+    assert read < 4 * 8_192
+    long = {"token": TOKEN, "name": "x" * 10_000}
+    assert (await client.post("/login", data=long)).status_code == 403
+    assert (await client.post("/login", data={"token": TOKEN, "next": "/" + "x" * 2_000})).status_code == 303
 
 
 # ── what ──
