@@ -43,13 +43,13 @@ def ask(probes: Probes, path: str, method: str = "GET") -> tuple[int, dict[str, 
 def said(probes: Probes, text: bytes) -> bytes:
     """What comes back for raw bytes; the connection is closed by the other side."""
     with closing(socket.create_connection(("127.0.0.1", probes.port), timeout=10)) as connection:
-        connection.sendall(text)
-        connection.shutdown(socket.SHUT_WR)
         pieces = []
         try:
+            connection.sendall(text)
+            connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65_536):
                 pieces.append(piece)
-        except ConnectionResetError:
+        except OSError:  # it has hung up on us
             pass
         return b"".join(pieces)
 
