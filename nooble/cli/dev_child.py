@@ -25,6 +25,7 @@ from nooble.clients.base_redis_client import queue_manager_of
 
 def work(order: Order, pipe: int) -> None:
     """Do *order* until *pipe* is closed at its other end, or until a signal."""
+    sys.dont_write_bytecode = True  # a file saved twice in a second, at the same length, would pass for unchanged
     plans = [talkative(p) for p in plans_for(parts_of(order.targets), order.services, order.options, Wish(order.url))]
     start_logging(plans)
     for line in next_lines(plans, order.said):

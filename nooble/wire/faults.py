@@ -36,7 +36,7 @@ _BY_CODE: dict[str, type[ServerFault]] = {
     "NOSCRIPT": ScriptMissing,
 }
 
-_CREDENTIALS = "REDIS_URL is to hold a user and a password that it accepts: redis://user:password@host:port/0"
+_CREDENTIALS = "REDIS_URL is to hold a user and a password that it accepts, user:password@host:port/0 behind redis://"
 _CLUSTER = "it is a node of a cluster, which is not supported yet; REDIS_URL is to name a single server"
 _SCRIPT = "somebody's script holds it up; SCRIPT KILL ends one that has not written yet"
 _MENDS = {

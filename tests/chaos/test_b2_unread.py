@@ -32,7 +32,9 @@ async def test_b2_answers_that_ten_thousand_clients_never_read_expire(
                 many.xadd(platform.stream, {"data": json.dumps(action)})
             await many.execute()
     before = scene.server.client.dbsize()
-    worker = ServiceWorker(settings(response_ttl_seconds=2.0), platform.redis, Doing(lambda action: None))
+    worker = ServiceWorker(
+        settings(response_ttl_seconds=2.0, worker_beat_seconds=0), platform.redis, Doing(lambda action: None)
+    )
     async with running(worker):
         await i4_nothing_is_left(platform, 20)
     assert len(worker.service.seen) == CLIENTS

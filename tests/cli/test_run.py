@@ -130,7 +130,7 @@ def test_a_server_that_refuses_is_told_and_ends_it(pedidos: Terminal, launch: La
     ("denied", "mend"),
     [
         pytest.param("-xreadgroup", "ACL SETUSER", id="command"),
-        pytest.param("off", "redis://user:password@host", id="user", marks=pytest.mark.slow),
+        pytest.param("off", "user:password@host", id="user", marks=pytest.mark.slow),
     ],
 )
 def test_a_server_that_begins_to_refuse_ends_it_with_the_reason_and_the_mend(

@@ -23,8 +23,8 @@ WAIT = {
     "UNKILLABLE Sorry the script already executed write commands against the dataset.": "holds it up",
 }
 MEND = {
-    "NOAUTH Authentication required.": "redis://user:password@host",
-    "WRONGPASS invalid username-password pair or user is disabled.": "redis://user:password@host",
+    "NOAUTH Authentication required.": "user:password@host",
+    "WRONGPASS invalid username-password pair or user is disabled.": "user:password@host",
     "NOPERM this user has no permissions to run the 'xreadgroup' command": "ACL SETUSER",
     "WRONGTYPE Operation against a key holding the wrong kind of value": "rename or delete it",
     "DENIED Redis is running in protected mode because protected mode is enabled": "give it a password",
