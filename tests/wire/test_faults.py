@@ -73,7 +73,7 @@ def test_what_the_wire_mends_itself_and_what_it_does_not_know_stay_as_they_are(
 @pytest.mark.parametrize(
     ("kind", "error", "mend"),
     [
-        (ServerRefused, redis_errors.AuthenticationError("invalid username-password pair"), "redis://user:password"),
+        (ServerRefused, redis_errors.AuthenticationError("invalid username-password pair"), "user:password@host"),
         (ServerRefused, redis_errors.NoPermissionError("no permissions to run the 'hello' command"), "ACL SETUSER"),
         (ServerUnavailable, redis_errors.BusyLoadingError("Redis is loading the dataset"), "has just started"),
         (ServerUnavailable, redis_errors.ReadOnlyError("You can't write against a replica"), "name its primary"),
