@@ -7,12 +7,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from traceback import format_exception
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from nooble.cli.failures import OK, complain, exit_code_of, tell, told
 from nooble.cli.options import shared
+
+Body = TypeVar("Body", bound=Callable[..., int | None])
 
 Traceback = Annotated[bool, shared("--traceback", metavar="", help="Show where in the code a failure happened.")]
 
@@ -39,4 +41,17 @@ def reporting(body: Callable[..., int | None]) -> Callable[..., None]:
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*signature.parameters.values(), asked]
     )
+    return command
+
+
+def commands_of(group: typer.Typer) -> Callable[[str], Callable[[Body], Body]]:
+    """What registers a function as a command of *group*, by its name."""
+
+    def command(name: str) -> Callable[[Body], Body]:
+        def register(body: Body) -> Body:
+            group.command(name)(reporting(body))
+            return body
+
+        return register
+
     return command

@@ -3,27 +3,15 @@ imported here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from nooble.cli import options as o
-from nooble.cli.reporting import reporting
-
-Body = TypeVar("Body", bound=Callable[..., int | None])
+from nooble.cli.reporting import commands_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-
-
-def command(name: str) -> Callable[[Body], Body]:
-    """Register a function as the command *name* of the group."""
-
-    def register(body: Body) -> Body:
-        app.command(name)(reporting(body))
-        return body
-
-    return register
+command = commands_of(app)
 
 
 Service = Annotated[str, o.argument(metavar="SERVICE|TARGET", help="Name of the service, or its code.")]
