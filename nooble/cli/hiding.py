@@ -16,6 +16,7 @@ from nooble.errors import ServerFault
 from nooble.models.redaction import masked, redacted
 from nooble.operations.message import Message
 from nooble.operations.reading import Route
+from nooble.operations.sensitive import sensitive_fields
 from nooble.operations.system import System
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ class Hiding:
 def declared_by(routes: Iterable[Route], asked: float = 0.0) -> Declared:
     """What *routes* declare as sensitive."""
     by_action = {
-        route.action_type: frozenset(name.strip() for name in route.options.get("sensitive", "").split(",")) - {""}
-        for route in routes
+        route.action_type: sensitive_fields(route.payload, route.options.get("sensitive", "")) for route in routes
     }
     return Declared(by_action, frozenset().union(*by_action.values()), asked)
 

@@ -13,7 +13,7 @@ from nooble.config import CommonAppSettings
 from nooble.dashboard.access import Access
 from nooble.dashboard.audit import Audit, Deed
 from nooble.dashboard.notes import Notes
-from nooble.dashboard.redaction import Redact, Redactor, sensitive_fields
+from nooble.dashboard.redaction import Redact, Redactor
 from nooble.dashboard.watch import EVERY, Watch
 from nooble.errors import NoobleError
 from nooble.logger import get_logger
@@ -22,6 +22,7 @@ from nooble.operations.dead_letters import DeadLetters
 from nooble.operations.messages import Messages
 from nooble.operations.reading import Reading, Route
 from nooble.operations.retries import RetrySet
+from nooble.operations.sensitive import sensitive_fields
 from nooble.operations.system import System
 
 if TYPE_CHECKING:

@@ -85,22 +85,6 @@ def _hidden(value: Any, names: Collection[str], depth: int) -> Any:
     return value
 
 
-def sensitive_fields(schema: Mapping[str, Any] | None, declared: str = "") -> frozenset[str]:
-    """The names that a service declares as sensitive: those in *declared*, joined by commas, and those whose schema says
-    `writeOnly` or `format: password`."""
-    names = {one.strip() for one in declared.split(",") if one.strip()}
-    for part in (schema or {}, *_mappings((schema or {}).get("$defs"))):
-        properties = part.get("properties")
-        for name, one in properties.items() if isinstance(properties, Mapping) else ():
-            if isinstance(one, Mapping) and (one.get("writeOnly") is True or one.get("format") == "password"):
-                names.add(str(name))
-    return frozenset(names)
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value.values() if isinstance(one, Mapping)] if isinstance(value, Mapping) else []
-
-
 # ── edited ──
 def merged(edited: Any, shown: Any, original: Any) -> Any:
     """What an editor meant who saw *shown* instead of *original*: what was not touched is as it was. An element of a list is

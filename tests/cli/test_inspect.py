@@ -16,8 +16,9 @@ import redis
 import redis.asyncio as redis_asyncio
 
 from nooble.cli import purging
-from nooble.cli.hiding import Hiding
+from nooble.cli.hiding import Hiding, declared_by
 from nooble.operations import Message
+from nooble.operations.reading import Route
 from tests.cli.terminal import Finished, Terminal
 from tests.support.servers import Server
 from tests.support.settings import make_settings
@@ -472,3 +473,9 @@ def test_what_comes_after_nobody_was_asked_stays(
 def test_where_nothing_is_nothing_is_asked(typed: Type, client: redis.Redis) -> None:
     assert typed("purge", "pedidos").out == "Deleted 0 waiting actions.\n"
     assert client.keys() == []
+
+
+def test_a_field_whose_schema_says_so_is_sensitive() -> None:
+    schema = {"properties": {"pin": {"writeOnly": True}, "key": {"format": "password"}, "n": {}}}
+    route = Route(action_type="demo.card.charge", payload=schema, options={"sensitive": "card"})
+    assert declared_by([route]).names_of("demo.card.charge") == {"card", "pin", "key"}

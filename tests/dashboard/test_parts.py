@@ -15,10 +15,11 @@ from nooble.dashboard import figures
 from nooble.dashboard.charts import lines_of
 from nooble.dashboard.history import ALL, POINTS, History
 from nooble.dashboard.notes import MOST, Note, Notes
-from nooble.dashboard.redaction import HIDDEN, Redactor, hidden, merged, sensitive_fields
+from nooble.dashboard.redaction import HIDDEN, Redactor, hidden, merged
 from nooble.dashboard.schema_forms import Unfit, fields_of, payload_of, payload_of_json
 from nooble.dashboard.text import ACTING, as_json, encoded, pieces, plain
 from nooble.operations.reading import Reading, Server, Service, Stream
+from nooble.operations.sensitive import sensitive_fields
 
 JSON = st.recursive(
     st.none()
