@@ -79,7 +79,7 @@ def refuse_self_call(post: Post) -> None:
     context = find_context()
     if context is not None and context.sole_stream == post.stream:
         raise SelfCall(
-            f"the handler of {context.action.action_type} calls its own service, which runs one action at a time: "
+            f"the handler of {context.message.action_type} calls its own service, which runs one action at a time: "
             "the call would wait for the handler that waits for it. Call the method directly, send instead of "
             "calling, or raise worker_concurrency"
         )

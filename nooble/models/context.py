@@ -16,6 +16,7 @@ from nooble.errors import ContextClosed
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.effects import Effects
+from nooble.models.envelope import Envelope, Message
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload, has_names
 
@@ -58,35 +59,45 @@ class ActionContext(msgspec.Struct, eq=False):
     acknowledgement or not at all. Without a worker it sends at once.
 
     Attributes:
-        action: the action.
+        message: the action, or what it is made of when somebody asks for it.
         reach: the client that it sends and calls with, if there is one.
         attempt: which run this is, from 1; handler errors count.
         deliveries: how often the action was delivered, from 1; crashes and lost leases count.
         deadline: moment at which its caller stops waiting, in seconds of `time.monotonic`; `None` without one.
         joins_commit: whether what is sent joins a commit.
         sole_stream: the stream whose only executor is at work on this action; a call into it would wait for itself.
+        raw: the bytes that it was read from.
         outbox: what `send` has gathered for the commit.
         written: the effects that were gathered for the commit; `None` if none were.
         is_open: whether its handler is still at work.
         part_of: the context of the action that it is a part of, if there is one.
     """
 
-    action: DomainAction
+    message: Message
     reach: Reach | None = None
     attempt: int = 1
     deliveries: int = 1
     deadline: float | None = None
     joins_commit: bool = False
     sole_stream: str | None = None
+    raw: bytes = b""
     outbox: list[Post] | None = None
     written: Effects | None = None
     is_open: bool = True
     part_of: ActionContext | None = None
 
     @property
+    def action(self) -> DomainAction:
+        """The action."""
+        message = self.message
+        if isinstance(message, Envelope):
+            message = self.message = message.as_action(self.raw)
+        return message
+
+    @property
     def idempotency_key(self) -> str:
         """The same text for every repetition of this action, for effects outside Redis."""
-        return str((self.action.metadata or {}).get(IDEMPOTENCY_KEY) or self.action.action_id)
+        return str((self.message.metadata or {}).get(IDEMPOTENCY_KEY) or self.message.action_id)
 
     @property
     def time_left(self) -> float | None:
@@ -196,7 +207,7 @@ class ActionContext(msgspec.Struct, eq=False):
             self.outbox = [] if self.outbox is None else self.outbox
             self.written = Effects(self._require_commit) if self.written is None else self.written
         twin = copy.copy(self)
-        twin.action = action
+        twin.message = action
         twin.part_of = self
         return twin
 
@@ -209,7 +220,7 @@ class ActionContext(msgspec.Struct, eq=False):
             self.part_of._require_open()
         if not self.is_open:
             raise ContextClosed(
-                f"the context of {self.action.action_type} was used after its handler had ended; "
+                f"the context of {self.message.action_type} was used after its handler had ended; "
                 "await what sends before the handler returns"
             )
 
@@ -217,7 +228,7 @@ class ActionContext(msgspec.Struct, eq=False):
         self._require_open()
         if not self.joins_commit:
             raise ContextClosed(
-                f"effects of {self.action.action_type} are made by the commit of a worker, and it runs without one; "
+                f"effects of {self.message.action_type} are made by the commit of a worker, and it runs without one; "
                 "run it in a worker, or write to Redis by a connection of your own"
             )
 
@@ -252,8 +263,7 @@ class ActionContext(msgspec.Struct, eq=False):
         left = self.time_left
         if left is not None:
             facts.setdefault(TTL, int(left * 1000))
-        values = self.action.__dict__
-        inherited = {name: values[name] for name in _INHERITED}
+        inherited = {name: getattr(self.message, name) for name in _INHERITED}
         payload = as_payload(data)
         if has_names(payload) and (not fields or fields == _UNCORRELATED):
             return DomainAction.of_known(action_type, payload, inherited | fields | {"metadata": facts})
@@ -261,7 +271,12 @@ class ActionContext(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"
-        return f"<ActionContext {self.action.action_type} {self.action.action_id} attempt={self.attempt} {state}>"
+        return f"<ActionContext {self.message.action_type} {self.message.action_id} attempt={self.attempt} {state}>"
+
+
+def shown(message: Message, context: ActionContext) -> DomainAction:
+    """*message* as a person's code sees it: made once for *context*, whoever asks first."""
+    return context.action if isinstance(message, Envelope) else message
 
 
 _current: ContextVar[ActionContext | None] = ContextVar("nooble_action_context", default=None)

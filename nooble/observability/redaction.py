@@ -20,7 +20,7 @@ def redact_line(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
     """A structlog processor that hides what is sensitive, in values of any kind and in tracebacks. To be put behind what
     renders exceptions, and before what renders the line."""
     context = find_context()
-    names = _NONE if context is None else names_of(context.action.action_type)
+    names = _NONE if context is None else names_of(context.message.action_type)
     changed: dict[str, Any] = {}
     for name, value in line.items():  # nearly all are short and plain: they are looked at, and left alone
         if is_secret(name) or name in names:

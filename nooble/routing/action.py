@@ -17,7 +17,7 @@ from nooble.models.action_types import is_action_type
 from nooble.models.sending import CallOptions
 from nooble.routing.binding import Binding, decide
 from nooble.routing.checks import answer_reader
-from nooble.routing.middleware import Middleware, Next, chain
+from nooble.routing.middleware import Call, Middleware, chain
 from nooble.routing.options import Options, checked
 from nooble.routing.origin import Origin, plain_name
 from nooble.routing.readers import Reader
@@ -94,7 +94,7 @@ class Declared(Generic[Payload, Result]):
             )
         return self._binding
 
-    def bind(self, service: object) -> Next:
+    def bind(self, service: object) -> Call:
         """The call for one service, through the middleware of its router."""
         return chain(self._middleware, self.binding(type(service)).bind(service))
 

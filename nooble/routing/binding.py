@@ -12,17 +12,19 @@ from functools import partial
 from types import MethodType
 from typing import Any
 
-from nooble.models import ActionContext, DomainAction
+from nooble.models import ActionContext
+from nooble.models.context import shown
+from nooble.models.envelope import Message
 from nooble.models.sensitive import remember, sensitive_names
 from nooble.routing.checks import payload_check, response_check
-from nooble.routing.middleware import Next
+from nooble.routing.middleware import Call
 from nooble.routing.origin import Origin, did_you_mean
 from nooble.routing.readers import Reader, Unreadable
 from nooble.routing.route import Route, name_of
 from nooble.routing.shapes import fields_of, is_mapping
 from nooble.routing.signature import Gift, Parameter, Signature, read_signature
 
-Fill = Callable[[DomainAction, ActionContext], Any]
+Fill = Callable[[Message, ActionContext], Any]
 """Makes what one parameter is given."""
 
 
@@ -150,14 +152,14 @@ class Binding:
         self._response = response
         self._is_method = is_method
 
-    def bind(self, service: object) -> Next:
+    def bind(self, service: object) -> Call:
         """The call for one service: action and context in, result out."""
         handler = MethodType(self._function, service) if self._is_method else self._function
         run = handler if self.signature.is_async else partial(asyncio.to_thread, _in_thread, handler)
         call = self._call(run, service)
         return call if self._response is None else _checked(call, *self._response)
 
-    def _call(self, run: Callable[..., Awaitable[Any]], service: object) -> Next:
+    def _call(self, run: Callable[..., Awaitable[Any]], service: object) -> Call:
         parameters, read = self.signature.parameters, self._payload
         if read is not None and len(parameters) == 1 and not parameters[0].by_keyword:  # what most handlers ask for
             return lambda action, context: run(read(action.data))
@@ -165,7 +167,7 @@ class Binding:
 
     def _fill(self, gift: Gift, service: object) -> Fill:
         if gift == "action":
-            return lambda action, context: action
+            return shown
         if gift == "context":
             return lambda action, context: context
         if gift == "service":
@@ -175,7 +177,7 @@ class Binding:
         return lambda action, context: read(action.data)
 
 
-def _call(run: Callable[..., Awaitable[Any]], fills: list[tuple[Parameter, Fill]]) -> Next:
+def _call(run: Callable[..., Awaitable[Any]], fills: list[tuple[Parameter, Fill]]) -> Call:
     in_order = [fill for parameter, fill in fills if not parameter.by_keyword]
     by_name = [(parameter.name, fill) for parameter, fill in fills if parameter.by_keyword]
     if not by_name and len(in_order) == 2:
@@ -194,8 +196,8 @@ def _in_thread(handler: Callable[..., Any], *gifts: Any, **named: Any) -> Any:
         raise RuntimeError("the handler raised StopIteration") from error
 
 
-def _checked(call: Next, passing: tuple[type, ...], read: Reader) -> Next:
-    async def checked(action: DomainAction, context: ActionContext) -> Any:
+def _checked(call: Call, passing: tuple[type, ...], read: Reader) -> Call:
+    async def checked(action: Message, context: ActionContext) -> Any:
         result = await call(action, context)
         return result if isinstance(result, passing) else read(result)
 

@@ -14,9 +14,10 @@ from nooble.errors import UnknownAction
 from nooble.models import ActionContext, DomainAction
 from nooble.models.action_types import MAX_ACTION_TYPE
 from nooble.models.context import at_work, find_context
+from nooble.models.envelope import Message
 from nooble.retry import Retry
 from nooble.routing.action import Action
-from nooble.routing.middleware import Middleware, Next, chain
+from nooble.routing.middleware import Call, Middleware, chain
 from nooble.routing.origin import Origin, did_you_mean, plain_name
 from nooble.routing.route import CATCH_ALL, Route
 from nooble.routing.router import ActionRouter
@@ -116,7 +117,7 @@ class ActionHost:
             return await self._dispatch(action, part)
 
     @property
-    def straight_call(self) -> Next | None:
+    def straight_call(self) -> Call | None:
         """What `process_action` comes to for an action whose context is known; `None` if a class or an instance has a
         `process_action` of its own."""
         is_ours = type(self).process_action is ActionHost.process_action and "process_action" not in vars(self)
@@ -127,22 +128,22 @@ class ActionHost:
         return ActionContext(action)
 
     @cached_property
-    def _dispatch(self) -> Next:
+    def _dispatch(self) -> Call:
         calls = _Calls(self)
 
-        def dispatch(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
+        def dispatch(action: Message, context: ActionContext) -> Awaitable[Any]:
             return calls[action.action_type](action, context)
 
         return chain(self.middleware, dispatch)
 
 
-class _Calls(dict[str, Next]):
+class _Calls(dict[str, Call]):
     """The calls of one instance by action type, each bound when it is first needed."""
 
     def __init__(self, service: ActionHost) -> None:
         self._service = service
 
-    def __missing__(self, action_type: str) -> Next:
+    def __missing__(self, action_type: str) -> Call:
         declared = self._service._declared
         if action_type in declared:
             call = self[action_type] = declared[action_type].bind(self._service)

@@ -14,29 +14,10 @@ import msgspec
 from nooble.errors import InvalidResponse, MalformedAction
 from nooble.models.action_types import MAX_ACTION_TYPE, is_action_type
 from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
+from nooble.models.envelope import Envelope, Message
 from nooble.models.ids import new_answer_id, new_id
 from nooble.models.payloads import as_result, plain
 from nooble.wire.outermost import outermost
-
-
-class Envelope(msgspec.Struct, gc=False):
-    """A `DomainAction` as it is read. Ids of the business are text; what the sender left out is `None`."""
-
-    action_type: str
-    data: dict[str, Any]
-    action_id: uuid.UUID | None = None
-    timestamp: datetime.datetime | None = None
-    tenant_id: str | None = None
-    session_id: str | None = None
-    task_id: str | None = None
-    user_id: str | None = None
-    agent_id: str | None = None
-    origin_service: str | None = None
-    correlation_id: uuid.UUID | None = None
-    trace_id: uuid.UUID | None = None
-    callback_queue_name: str | None = None
-    callback_action_type: str | None = None
-    metadata: dict[str, Any] | None = None
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -118,8 +99,8 @@ def codec_of(data: bytes) -> Codec:
     return MSGPACK if data[:1] >= b"\x80" else JSON
 
 
-def decode_action(data: bytes, entry_id: bytes = b"0-0") -> DomainAction:
-    """The action that *data* holds.
+def decode_envelope(data: bytes, entry_id: bytes = b"0-0") -> Envelope:
+    """The action that *data* holds, as it is read.
 
     Args:
         data: the field `data` of an entry.
@@ -139,7 +120,12 @@ def decode_action(data: bytes, entry_id: bytes = b"0-0") -> DomainAction:
         envelope.metadata = {}
     if envelope.action_id is None or envelope.trace_id is None or envelope.timestamp is None:
         _complete(envelope, entry_id)
-    return DomainAction.from_wire(_fields_of(envelope), data)
+    return envelope
+
+
+def decode_action(data: bytes, entry_id: bytes = b"0-0") -> DomainAction:
+    """As `decode_envelope`, as the object that people see."""
+    return decode_envelope(data, entry_id).as_action(data)
 
 
 def salvage(data: bytes | None) -> DomainAction | None:
@@ -153,7 +139,8 @@ def salvage(data: bytes | None) -> DomainAction | None:
         return None
     action_type = values.get("action_type")
     envelope = Envelope(action_type[:MAX_ACTION_TYPE] if isinstance(action_type, str) else "", {}, **readable)
-    return DomainAction.from_wire({**_fields_of(envelope), "metadata": envelope.metadata or {}}, data)
+    envelope.metadata = envelope.metadata or {}
+    return envelope.as_action(data)
 
 
 def _members(data: bytes) -> Any:
@@ -181,7 +168,7 @@ def encode_action(action: DomainAction, codec: Codec) -> bytes:
         raise MalformedAction(f"action {action.action_type} cannot be encoded: {error}") from error
 
 
-def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
+def encode_success(action: Message, result: Any, codec: Codec) -> bytes:
     """The answer that *action* was done with *result*; a returned `DomainActionResponse` is the answer as it is.
 
     Raises:
@@ -197,7 +184,7 @@ def encode_success(action: DomainAction, result: Any, codec: Codec) -> bytes:
         raise InvalidResponse(f"the result of {action.action_type} cannot be encoded: {error}") from error
 
 
-def encode_failure(action: DomainAction, detail: ErrorDetail, codec: Codec) -> bytes:
+def encode_failure(action: Message, detail: ErrorDetail, codec: Codec) -> bytes:
     """The answer that *action* could not be done; details that cannot be encoded are left out, the answer is not."""
     try:
         return codec.encode(_answer(action, False, None, detail.__dict__))
@@ -206,7 +193,7 @@ def encode_failure(action: DomainAction, detail: ErrorDetail, codec: Codec) -> b
         return codec.encode(_answer(action, False, None, told))
 
 
-def encode_callback(action: DomainAction, result: Any, origin_service: str, codec: Codec) -> bytes:
+def encode_callback(action: Message, result: Any, origin_service: str, codec: Codec) -> bytes:
     """The callback to *action*: a new action with its result, carrying on the ids of the first.
 
     Raises:
@@ -252,7 +239,7 @@ def decode_answer(data: bytes) -> Answer:
             raise _malformed(error, "answer") from None
 
 
-def answer_for(action: DomainAction, data: bytes, codec: Codec) -> bytes:
+def answer_for(action: Message, data: bytes, codec: Codec) -> bytes:
     """The answer *data*, which was given to another action of the same idempotency key, as the answer to *action*.
 
     Raises:
@@ -277,16 +264,15 @@ def response_of(answer: Answer) -> DomainActionResponse:
         raise MalformedAction(f"the answer is not a DomainActionResponse: {error}") from error
 
 
-def _answer(action: DomainAction, success: bool, data: Any = None, error: Any = None) -> Answer:
-    values = action.__dict__  # a model's own attribute access costs more than all the rest
+def _answer(action: Message, success: bool, data: Any = None, error: Any = None) -> Answer:
     return Answer(
         success,
         new_answer_id(),
-        values["correlation_id"] or values["action_id"],
-        values["trace_id"],
-        values["task_id"],
-        values["tenant_id"],
-        values["session_id"],
+        action.correlation_id or action.action_id,
+        action.trace_id,
+        action.task_id,
+        action.tenant_id,
+        action.session_id,
         _now(_UTC),
         data,
         error,
@@ -300,7 +286,7 @@ def _named(data: Any) -> Any:
     return msgspec.to_builtins(data, enc_hook=plain, str_keys=True)
 
 
-def _encode_as_returned(action: DomainAction, response: DomainActionResponse, codec: Codec) -> bytes:
+def _encode_as_returned(action: Message, response: DomainActionResponse, codec: Codec) -> bytes:
     error = response.error.model_dump(mode="json") if response.error is not None else None
     answer = _fields_of(_answer(action, response.success, response.data, error))
     return codec.encode({**(response.model_extra or {}), **answer})

@@ -16,10 +16,11 @@ from nooble.errors import ConfigurationFault, ServerFault
 from nooble.events import Events, Teller
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction
-from nooble.models.context import ActionContext, find_context
+from nooble.models.context import ActionContext, find_context, shown
+from nooble.models.envelope import Message
 from nooble.observability.logging import log_events
 from nooble.operations.server import read_facts, risks_of
-from nooble.routing.middleware import Middleware, Next, chain
+from nooble.routing.middleware import Call, Middleware, chain
 from nooble.wire.connection import Endpoint
 from nooble.wire.redis_stream import ActionStream, Standing
 from nooble.wire.registry import Registry, Wish
@@ -223,10 +224,10 @@ class BaseWorker(ABC):
         if self._engine is None:
             settings = self.app_settings
 
-            def find_way(action: DomainAction, context: ActionContext) -> Awaitable[Any]:
+            def find_way(message: Message, context: ActionContext) -> Awaitable[Any]:
                 """Chosen when the first action comes: a service may set up its middleware in `startup`."""
                 execution.handle = chain((*self._watching, *self.middleware), self._way_in())
-                return execution.handle(action, context)
+                return execution.handle(message, context)
 
             execution = Execution(
                 service_name=self.service_name,
@@ -265,9 +266,9 @@ class BaseWorker(ABC):
         elif wish == "resume":
             self._obeying = asyncio.create_task(self.resume(), name="nooble-obeying")
 
-    def _way_in(self) -> Next:
+    def _way_in(self) -> Call:
         """What is called for an action, inside the worker's middleware."""
-        return lambda action, _: self._handle_action(action)
+        return lambda message, context: self._handle_action(shown(message, context))
 
     async def _close(self) -> None:
         """Let go of everything, whatever goes wrong with any of it."""

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from nooble.errors import ActionExpired, CrashLoop, ForbiddenCallback, MalformedAction, PayloadTooLarge, Reject
-from nooble.models.actions import DomainAction, DomainActionResponse, ErrorDetail
+from nooble.models.actions import DomainActionResponse, ErrorDetail
 from nooble.models.context import TTL, ActionContext, Reach, set_current
+from nooble.models.envelope import Envelope, Message
 from nooble.models.outcomes import Completed, Effect, Expired, Once, Outcome, Post, Reply, Retried
 from nooble.wire.codec import (
     answer_for,
     codec_of,
-    decode_action,
+    decode_envelope,
     encode_callback,
     encode_failure,
     encode_success,
@@ -30,7 +31,7 @@ from nooble.workers.in_flight import Run
 from nooble.workers.isolation import Suspended, begin
 from nooble.workers.judgement import Terms, judge
 
-Handle = Callable[[DomainAction, ActionContext], Awaitable[Any]]
+Handle = Callable[[Message, ActionContext], Awaitable[Any]]
 
 
 class Execution:
@@ -83,32 +84,42 @@ class Execution:
         Returns:
             Its outcome; or, if its handler waits for something, what leads to it.
         """
+        delivery, data = run.delivery, run.delivery.data
         try:
-            action = run.action = decode_action(self._fit_bytes(run.delivery), run.delivery.first_id)
-            run.action_type, run.action_id = action.action_type, action.action_id
-            self._refuse_unwanted(run, action)
-            result = self._begin(run, action)  # middleware, service, handler: the first step
+            sent_as = delivery.entry_id
+            if not delivery.is_fresh:
+                sent_as = delivery.first_id
+                self._refuse_crash_loop(delivery)
+            if data is None or len(data) > self._max_payload_bytes:
+                raise self._unfit(data)
+            envelope = run.envelope = decode_envelope(data, sent_as)
+            run.action_type, run.action_id = envelope.action_type, envelope.action_id
+            if envelope.metadata:
+                self._refuse_late(run, envelope)
+            if envelope.callback_queue_name is not None:
+                self._keys.accept_callback(envelope.callback_queue_name, envelope.callback_action_type)
+            result = self._begin(run, envelope, data)  # middleware, service, handler: the first step
             if type(result) is Suspended:
-                return self._go_on(run, action, result)
-            outcome = self._complete(run, action, result)
+                return self._go_on(run, result)
+            outcome = self._complete(run, result)
         except _NOT_THE_HANDLERS:
-            self._close(run)
+            _close(run)
             raise
         except BaseException as error:
             outcome = self.fail(run, error)
-        self._close(run)
+        _close(run)
         return outcome
 
-    async def _go_on(self, run: Run, action: DomainAction, suspended: Suspended) -> Outcome:
+    async def _go_on(self, run: Run, suspended: Suspended) -> Outcome:
         """The further steps of a handler that waits."""
         try:
-            return self._complete(run, action, await suspended.rest())
+            return self._complete(run, await suspended.rest())
         except _NOT_THE_HANDLERS:
             raise
         except BaseException as error:
             return self.fail(run, error)
         finally:
-            self._close(run)
+            _close(run)
 
     def fail(self, run: Run, error: BaseException) -> Outcome:
         """The outcome of a delivery that ended with *error*."""
@@ -122,7 +133,7 @@ class Execution:
     def _judged(self, run: Run, error: BaseException) -> Outcome:
         delivery, context = run.delivery, run.context
         detail = ErrorDetail.of(error)
-        action = run.action or salvage(delivery.data)
+        action = _message(run) or salvage(delivery.data)
         waits = action is not None and action.callback_queue_name is not None and action.callback_action_type is None
         outcome = judge(
             error,
@@ -142,7 +153,7 @@ class Execution:
 
     def repeat(self, run: Run, answer: bytes) -> Outcome:
         """The outcome of a delivery whose idempotency key another run has brought to its end, with this *answer*."""
-        action = run.action
+        action = _message(run)
         if action is None or action.callback_queue_name is None or action.callback_action_type is not None:
             return Completed()
         try:
@@ -152,73 +163,67 @@ class Execution:
         return Completed(Reply(action.callback_queue_name, answer))
 
     # ── before the handler ──
-    def _fit_bytes(self, delivery: Delivery) -> bytes:
-        """The encoded action, if it may be looked at."""
-        if not delivery.is_fresh and delivery.deliveries > self._max_deliveries:
+    def _refuse_crash_loop(self, delivery: Delivery) -> None:
+        if delivery.deliveries > self._max_deliveries:
             raise CrashLoop(
                 f"delivered {delivery.deliveries} times without an end, more than worker_max_deliveries="
                 f"{self._max_deliveries}: it probably kills its worker, or takes longer than the lease while blocking it"
             )
-        data = delivery.data
-        if data is None:
-            raise MalformedAction("the entry has no field 'data'", details={"path": "$"})
-        if len(data) > self._max_payload_bytes:
-            raise PayloadTooLarge(
-                f"the action has {len(data)} bytes, more than max_payload_bytes={self._max_payload_bytes}; "
-                "send a reference to large data instead",
-                details={"size": len(data), "limit": self._max_payload_bytes},
-            )
-        return data
 
-    def _refuse_unwanted(self, run: Run, action: DomainAction) -> None:
-        if action.metadata:
-            ttl = action.metadata.get(TTL)
-            if type(ttl) is int and 0 <= ttl <= _LONGEST_TTL:
-                left = run.time_left = self._clock.seconds_until(run.delivery.first_id, ttl)
-                if left <= 0:
-                    raise ActionExpired(
-                        f"{action.action_type} could be started {-left:.3f} s after the deadline of its caller ({ttl} ms); "
-                        "it was not run",
-                        details={TTL: ttl},
-                    )
-        if action.callback_queue_name is not None:
-            self._keys.accept_callback(action.callback_queue_name, action.callback_action_type)
+    def _unfit(self, data: bytes | None) -> Exception:
+        """Why these bytes are not even looked at."""
+        if data is None:
+            return MalformedAction("the entry has no field 'data'", details={"path": "$"})
+        return PayloadTooLarge(
+            f"the action has {len(data)} bytes, more than max_payload_bytes={self._max_payload_bytes}; "
+            "send a reference to large data instead",
+            details={"size": len(data), "limit": self._max_payload_bytes},
+        )
+
+    def _refuse_late(self, run: Run, action: Envelope) -> None:
+        ttl = (action.metadata or {}).get(TTL)
+        if type(ttl) is int and 0 <= ttl <= _LONGEST_TTL:
+            left = run.time_left = self._clock.seconds_until(run.delivery.first_id, ttl)
+            if left <= 0:
+                raise ActionExpired(
+                    f"{action.action_type} could be started {-left:.3f} s after the deadline of its caller ({ttl} ms); "
+                    "it was not run",
+                    details={TTL: ttl},
+                )
 
     # ── the handler ──
-    def _begin(self, run: Run, action: DomainAction) -> Any:
+    def _begin(self, run: Run, envelope: Envelope, data: bytes) -> Any:
         """Call the handler, and take its first step."""
         delivery = run.delivery
         terms = run.terms = self._terms[run.action_type]
         if terms.timeout:
             run.until = self._clock.monotonic() + terms.timeout
         context = run.context = ActionContext(
-            action,
+            envelope,
             self._reach,
             1 if delivery.is_fresh else delivery.attempts + 1,
             1 if delivery.is_fresh else delivery.deliveries,
             None if run.time_left is None else self._clock.monotonic() + run.time_left,
             True,
             self._sole_stream,
+            data,
         )
         set_current(context)  # of the executor; the handler has a copy
-        return begin(self.handle, action, context)
+        return begin(self.handle, envelope, context)
 
     # ── after the handler ──
-    def _close(self, run: Run) -> None:
-        """What its handler has left running sends nothing through its context any more."""
-        if run.context is not None:
-            run.context.is_open = False
-
-    def _complete(self, run: Run, action: DomainAction, result: Any) -> Outcome:
+    def _complete(self, run: Run, result: Any) -> Outcome:
         context, delivery, reply = run.context, run.delivery, None
         assert context is not None
+        action = context.message  # as the handler has left it
+        queue, callback_type = action.callback_queue_name, action.callback_action_type
+        failed = type(result) is not dict and is_failure(result)
+        if failed and (queue is None or callback_type is not None):
+            raise _refusal(result)
         posts: tuple[Post, ...] = ()
         effects: tuple[Effect, ...] = ()
-        if (context.outbox or context.written) and not is_failure(result):
+        if (context.outbox or context.written) and not failed:
             posts, effects = tuple(context.outbox or ()), tuple(context.written.gathered if context.written else ())
-        queue, callback_type = action.callback_queue_name, action.callback_action_type
-        if queue is None or callback_type is not None:
-            self._refuse_failure(result)
         if queue is not None:
             codec = codec_of(delivery.data or b"")
             if callback_type is None:
@@ -234,7 +239,7 @@ class Execution:
             return Completed(reply, posts, effects, once=once)
         return Completed(reply, posts, effects, not posts and not effects)
 
-    def _remembered(self, run: Run, action: DomainAction, result: Any, reply: Reply | None) -> Once | None:
+    def _remembered(self, run: Run, action: Message, result: Any, reply: Reply | None) -> Once | None:
         """What is remembered of an action that was done, if its sender or its declaration asks for it."""
         context = run.delivery.once
         if context is None and (is_failure(result) or not run.terms.once_for):
@@ -248,13 +253,7 @@ class Execution:
         how = "" if is_failure(result) else "ok"
         return Once(context, round(run.terms.once_for * 1000) or self._once_ms, answer, how, str(action.action_id))
 
-    def _refuse_failure(self, result: Any) -> None:
-        """A returned answer that says failure, and nobody who waits for it: it is kept like any refusal."""
-        if is_failure(result) and result.error is not None:
-            error = result.error
-            raise Reject(error.message, error_code=error.error_code, details=error.details)
-
-    def _tell(self, delivery: Delivery, action: DomainAction, detail: ErrorDetail) -> Reply | None:
+    def _tell(self, delivery: Delivery, action: Message, detail: ErrorDetail) -> Reply | None:
         queue = action.callback_queue_name or ""
         try:
             self._keys.accept_callback(queue, None)
@@ -263,9 +262,28 @@ class Execution:
         return Reply(queue, encode_failure(action, detail, codec_of(delivery.data or b"")))
 
 
+def _close(run: Run) -> None:
+    """What its handler has left running sends nothing through its context any more."""
+    if run.context is not None:
+        run.context.is_open = False
+
+
+def _message(run: Run) -> Message | None:
+    """The action of *run*, as its handler has left it; `None` if it could not be read."""
+    return run.envelope if run.context is None else run.context.message
+
+
 def is_failure(result: Any) -> bool:
     """Whether a handler has returned an answer that says failure."""
     return isinstance(result, DomainActionResponse) and not result.success
+
+
+def _refusal(answer: DomainActionResponse) -> Exception:
+    """What a returned answer that says failure comes to where nobody waits for it: it is kept like any refusal."""
+    error = answer.error
+    if error is None:
+        return Reject("the handler returned a failure that does not say what went wrong")
+    return Reject(error.message, error_code=error.error_code, details=error.details)
 
 
 def without_framework(traceback: TracebackType | None) -> TracebackType | None:

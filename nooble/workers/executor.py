@@ -83,7 +83,7 @@ class Executors:
             else:
                 if type(outcome) is Completed:  # also if it was done before a cancellation reached it
                     if outcome.is_plain:  # else another outcome may have to be found for it
-                        run.action = run.context = None
+                        run.envelope = run.context = None
                 elif run.cancelled:
                     outcome = self._cut_short(run, outcome.error if isinstance(outcome, Failed) else None)
             del flight.running[slot]

@@ -11,8 +11,8 @@ from collections.abc import Container, Iterator
 
 import msgspec
 
-from nooble.models.actions import DomainAction
 from nooble.models.context import ActionContext
+from nooble.models.envelope import Envelope
 from nooble.models.outcomes import Outcome
 from nooble.wire.delivery import Delivery
 from nooble.workers.bell import Bell
@@ -26,7 +26,7 @@ class Run(msgspec.Struct, eq=False, gc=False):
         delivery: which.
         task: the executor that runs it; `None` where it is run without one.
         started: moment at which it was taken up, in seconds of `time.monotonic`.
-        action: what it is, once it could be read; forgotten when it was done, as what waits for its commit by the hundred
+        envelope: what it is, once it could be read; forgotten when it was done, as what waits for its commit by the hundred
             would keep the garbage collector busy.
         action_type, action_id: its name, once it could be read.
         context: what its handler knows, once it was called.
@@ -40,7 +40,7 @@ class Run(msgspec.Struct, eq=False, gc=False):
     delivery: Delivery
     task: asyncio.Task[None] | None = None
     started: float = 0.0
-    action: DomainAction | None = None
+    envelope: Envelope | None = None
     action_type: str = ""
     action_id: object = ""
     context: ActionContext | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nooble.config import CommonAppSettings
 from nooble.errors import ConfigurationFault
 from nooble.models.actions import DomainAction
-from nooble.routing.middleware import Next
+from nooble.routing.middleware import Call
 from nooble.workers.base_worker import BaseWorker
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class ServiceWorker(BaseWorker):
         handling: Coroutine[Any, Any, Any] = self.service.process_action(action)
         return handling
 
-    def _way_in(self) -> Next:
+    def _way_in(self) -> Call:
         """The service's handlers themselves, if nobody has put anything of their own before them."""
         is_ours = type(self)._handle_action is ServiceWorker._handle_action and "_handle_action" not in vars(self)
         if self.middleware or not is_ours or not hasattr(type(self.service), "straight_call"):
             return super()._way_in()  # a middleware may pass on another action, and a proxy may stand for a service
-        straight: Next | None = self.service.straight_call
+        straight: Call | None = self.service.straight_call
         return straight or super()._way_in()

@@ -101,13 +101,15 @@ class Settlement:
         flight = self._flight
         endings: list[Ending] = []
         size = 0
-        for run, outcome in flight.finished:
-            ending = self.ending(run.delivery, outcome)
+        for run, outcome in flight.finished[:_MOST_MESSAGES]:
+            if type(outcome) is Completed and outcome.is_plain:  # most are
+                ending = Ending(run.delivery, outcome.reply)
+            else:
+                ending = self.ending(run.delivery, outcome)
+                size += _size(ending.writes)
             if ending.reply is not None:
                 size += len(ending.reply.value)
-            if ending.writes:
-                size += _size(ending.writes)
-            if endings and (size > _MOST_BYTES or len(endings) == _MOST_MESSAGES):
+            if size > _MOST_BYTES and endings:
                 break
             endings.append(ending)
         flight.committing = flight.finished[: len(endings)]
@@ -116,8 +118,6 @@ class Settlement:
 
     def ending(self, delivery: Delivery, outcome: Outcome) -> Ending:
         """What is written for *outcome*."""
-        if type(outcome) is Completed and outcome.is_plain:  # most are
-            return Ending(delivery, outcome.reply)
         ending = self._writes[type(outcome)](delivery, outcome)
         if outcome.once is not None:
             ending.writes = (self._record(delivery, outcome.once), *ending.writes)  # looked at before all others
