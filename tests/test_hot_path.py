@@ -42,7 +42,7 @@ BOUNDS = {
     "answered, declared": 39,  # 5 for routing (look-up, binding, payload, response), none for an action nobody asks for
     "fire and forget, by hand": 32,
     "fire and forget, declared": 29,
-    "sent": 21,  # ids 4, envelope 6, encoding 4, address 3, limits 2
+    "sent": 20,  # ids 4, envelope 6, encoding 4, address 3, limits 2
 }
 """Most calls, Python's and C's together, for one action."""
 

@@ -15,6 +15,7 @@ from nooble.errors import NoobleError, PayloadTooLarge
 from nooble.events import Events
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.context import DEFAULT_CALL_TIMEOUT, TTL
+from nooble.models.envelope import Envelope, Message, whole
 from nooble.models.ids import new_id
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload, has_names
@@ -59,7 +60,6 @@ class BaseRedisClient:
         self.leaving: DomainAction | None = None
         self._codec = CODECS[settings.codec]
         self._usual = How(settings.durability)
-        self._origin = {"origin_service": service_name}
         self._endpoint = Endpoint(redis_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exchange: Exchange
@@ -98,7 +98,7 @@ class BaseRedisClient:
     # ── short names ──
     async def send(
         self,
-        action: DomainAction | str,
+        action: Message | str,
         data: Any = None,
         *,
         service: str | None = None,
@@ -113,8 +113,8 @@ class BaseRedisClient:
             action: a `DomainAction`, or the type of one that is made of *data* and *fields*.
             data: the payload: a mapping, a pydantic model, a Struct, a dataclass.
             service: the service that does it, if it is not the first segment of the type.
-            idempotency_key: names what is to be done once: sent again with this key and type within
-                `idempotency_window_seconds`, also after a lost reply or by another process, it is the same action.
+            idempotency_key: names what is to be done once: sent again with it within `idempotency_window_seconds`, also
+                after a lost reply or by another process, it is the same action.
             durability: what to wait for, instead of the setting: `"server"`, `"fsync"` or `"replicated"`.
             room_timeout: seconds to wait for room, if the stream is full.
             fields: further fields of the action: `tenant_id`, `trace_id`, `metadata`, …
@@ -134,8 +134,9 @@ class BaseRedisClient:
         how = self._how(made, idempotency_key, durability, room_timeout)
         exchange = self._here()
         if self.watches or self.events.listeners:
-            return await watching.send(self, exchange, made, service, how)
+            return await watching.send(self, exchange, whole(made), service, how)
         post = self.post(made, service=service)
+        assert made.action_id is not None
         if (sending := exchange.submit(post, how)) is not None:
             exchange.check(post, await sending)
             return made.action_id
@@ -144,7 +145,7 @@ class BaseRedisClient:
 
     async def send_many(
         self,
-        actions: Iterable[DomainAction | tuple[str, Any]],
+        actions: Iterable[Message | tuple[str, Any]],
         *,
         service: str | None = None,
         durability: Durability | None = None,
@@ -154,8 +155,7 @@ class BaseRedisClient:
 
         Args:
             actions: `DomainAction`s, or pairs of type and payload.
-            service: the service that does them, if it is not the first segment of their types.
-            durability, room_timeout: as for `send`; the latter for every write of some hundred.
+            service, durability, room_timeout: as for `send`; the last one for every write of some hundred.
 
         Returns:
             Their ids, once the server has them all.
@@ -173,8 +173,9 @@ class BaseRedisClient:
             for item in actions:
                 made = self._made(*item, {}) if isinstance(item, tuple) else self._made(item, None, {})
                 if self.watches or self.events.listeners:
-                    journeys.append(watching.Journey(self, "send", made, service))
+                    journeys.append(watching.Journey(self, "send", whole(made), service))
                 chunk.append(journeys[-1].post() if journeys else self.post(made, service=service))
+                assert made.action_id is not None
                 ids.append(made.action_id)
                 size += len(chunk[-1].data)
                 if len(chunk) == _CHUNK or size >= _CHUNK_BYTES:
@@ -192,7 +193,7 @@ class BaseRedisClient:
 
     async def call(
         self,
-        action: DomainAction | str,
+        action: Message | str,
         data: Any = None,
         *,
         timeout: float = DEFAULT_CALL_TIMEOUT,
@@ -227,14 +228,14 @@ class BaseRedisClient:
         )
         how = self._how(made, idempotency_key, durability, room_timeout)
         if self.watches or self.events.listeners:
-            return await watching.call(self, exchange, made, service, timeout, how)
+            return await watching.call(self, exchange, whole(made), service, timeout, how)
         post = self.post(made, service=service)
         refuse_self_call(post)
         return await exchange.call(post, made, timeout, how)
 
     async def call_back(
         self,
-        action: DomainAction | str,
+        action: Message | str,
         data: Any = None,
         *,
         callback_action_type: str,
@@ -265,7 +266,7 @@ class BaseRedisClient:
             made, service=service, idempotency_key=idempotency_key, durability=durability, room_timeout=room_timeout
         )
 
-    def post(self, action: DomainAction, *, service: str | None = None) -> Post:
+    def post(self, action: Message, *, service: str | None = None) -> Post:
         """*action*, addressed and encoded, not sent.
 
         Raises:
@@ -273,10 +274,10 @@ class BaseRedisClient:
             QueueManagerError: its type is no action type.
         """
         if self.watches and self.leaving is not action:
-            return watching.post(self, action, service)
+            return watching.post(self, whole(action), service)
         return self.encoded(action, service)
 
-    def encoded(self, action: DomainAction, service: str | None = None) -> Post:
+    def encoded(self, action: Message, service: str | None = None) -> Post:
         """As `post`; nobody who watches hears of it."""
         if action.origin_service != self.service_name:
             action.put(origin_service=self.service_name)
@@ -323,23 +324,22 @@ class BaseRedisClient:
         return self._exchange
 
     def _how(
-        self, action: DomainAction, idempotency_key: str | None, durability: Durability | None, room_timeout: float
+        self, action: Message, idempotency_key: str | None, durability: Durability | None, room_timeout: float
     ) -> How:
         """How *action* is sent; if it has an idempotency key, it carries it from now on."""
         if durability is None and idempotency_key is None and not room_timeout:
             return self._usual
-        terms = idempotency_key, durability, room_timeout
-        return chosen(action, self.queue_manager, self.settings, *terms)
+        return chosen(action, self.queue_manager, self.settings, idempotency_key, durability, room_timeout)
 
-    def _made(self, action: DomainAction | str, data: Any, fields: dict[str, Any]) -> DomainAction:
-        if type(action) is not str and isinstance(action, DomainAction):
-            if data is not None or fields:
-                raise TypeError("a DomainAction carries its own data and fields; pass those only with an action type")
-            return action
+    def _made(self, action: Message | str, data: Any, fields: dict[str, Any]) -> Message:
+        if type(action) is not str and isinstance(action, Message):
+            if data is None and not fields:
+                return action
+            raise TypeError("a DomainAction carries its own data and fields; pass those only with an action type")
         payload = as_payload(data)
         if not fields and type(action) is str and has_names(payload):
-            return DomainAction.of_known(action, payload, self._origin)
-        return DomainAction(**{"action_type": action, "data": payload, **self._origin, **fields})
+            return Envelope.new(action, payload, self.service_name)
+        return DomainAction(**{"action_type": action, "data": payload, "origin_service": self.service_name, **fields})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.service_name} at {self._endpoint.address}>"

@@ -11,8 +11,9 @@ import msgspec
 
 from nooble.config import CommonAppSettings
 from nooble.errors import CallTimeout, ReplyLost, SelfCall, ServerFault
-from nooble.models.actions import DomainAction, DomainActionResponse
+from nooble.models.actions import DomainActionResponse
 from nooble.models.context import IDEMPOTENCY_KEY, find_context
+from nooble.models.envelope import Message
 from nooble.models.outcomes import Post
 from nooble.models.sending import Durability
 from nooble.wire.codec import Answer, decode_answer, response_of
@@ -38,7 +39,7 @@ class How(msgspec.Struct, frozen=True):
 
 
 def chosen(
-    action: DomainAction,
+    action: Message,
     keys: QueueManager,
     settings: CommonAppSettings,
     idempotency_key: str | None,
@@ -124,7 +125,7 @@ class Exchange:
         known = await self._outgoing.deliver_once(posts[0], how.key, how.durability, how.room_timeout)
         return None if known is None else known.action_id
 
-    async def call(self, post: Post, action: DomainAction, timeout: float, how: How) -> DomainActionResponse:
+    async def call(self, post: Post, action: Message, timeout: float, how: How) -> DomainActionResponse:
         """Send *action*, encoded as *post*, and wait at most *timeout* seconds for its answer.
 
         Raises:

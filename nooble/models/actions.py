@@ -114,28 +114,6 @@ class DomainAction(BaseModel):
         _set_private(action, None)
         return action
 
-    @classmethod
-    def of_known(cls, action_type: str, data: dict[str, Any], fields: dict[str, Any]) -> DomainAction:
-        """A new action of values that are known to fit. Nothing is validated.
-
-        Args:
-            action_type, data: as the attributes.
-            fields: further attributes by name.
-        """
-        action = _blank(cls)
-        values = _NOTHING | fields
-        values["action_id"] = new_id()
-        values["action_type"] = action_type
-        values["timestamp"] = _now(UTC)
-        values["data"] = data
-        values["trace_id"] = values["trace_id"] or new_id()
-        values["metadata"] = values["metadata"] or {}
-        _set(action, "__dict__", values)
-        _set_fields_set(action, _ALL_FIELDS)
-        _set_extra(action, None)
-        _set_private(action, None)
-        return action
-
     def put(self, **known: Any) -> None:
         """Set attributes to values that are known to fit. Nothing is validated."""
         self.__dict__.update(known)
@@ -279,8 +257,6 @@ def _without_secrets(arguments: Any, names: frozenset[str]) -> Any:
 
 _MOST_TOLD = 50_000
 _ALL_FIELDS = set(DomainAction.model_fields)
-_NOTHING: dict[str, Any] = dict.fromkeys(DomainAction.model_fields)
-_now = datetime.now
 _blank, _blank_answer = DomainAction.__new__, DomainActionResponse.__new__
 _set = object.__setattr__
 _set_fields_set, _set_extra, _set_private = (

@@ -36,14 +36,14 @@ _UNCORRELATED: dict[str, Any] = {"correlation_id": None}
 class Reach(Protocol):
     """What a context needs of a client."""
 
-    def post(self, action: DomainAction, *, service: str | None = None) -> Post:
+    def post(self, action: Message, *, service: str | None = None) -> Post:
         """*action*, addressed and encoded, not sent."""
 
-    async def send(self, action: DomainAction, *, service: str | None = None) -> uuid.UUID:
+    async def send(self, action: Message, *, service: str | None = None) -> uuid.UUID:
         """Send *action* at once."""
 
     async def call(
-        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None, **how: Any
+        self, action: Message, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None, **how: Any
     ) -> DomainActionResponse:
         """Send *action* and wait for its answer."""
 
@@ -241,8 +241,9 @@ class ActionContext(msgspec.Struct, eq=False):
             )
         return self.reach
 
-    async def _dispatch(self, action: DomainAction, service: str | None) -> uuid.UUID:
+    async def _dispatch(self, action: Message, service: str | None) -> uuid.UUID:
         reach = self._reachable()
+        assert action.action_id is not None
         if not self.joins_commit:
             return await reach.send(action, service=service)
         post = reach.post(action, service=service)
@@ -253,7 +254,7 @@ class ActionContext(msgspec.Struct, eq=False):
 
     def _follow_up(
         self, action_type: str, data: Any, metadata: dict[str, Any] | None, fields: dict[str, Any]
-    ) -> DomainAction:
+    ) -> Message:
         for name in _FOR_CLIENTS & fields.keys():
             raise TypeError(
                 f"{name} is for what is sent at once; what a context sends joins the commit of its action. "
@@ -266,7 +267,11 @@ class ActionContext(msgspec.Struct, eq=False):
         inherited = {name: getattr(self.message, name) for name in _INHERITED}
         payload = as_payload(data)
         if has_names(payload) and (not fields or fields == _UNCORRELATED):
-            return DomainAction.of_known(action_type, payload, inherited | fields | {"metadata": facts})
+            made = Envelope.new(action_type, payload)
+            made.put(
+                **{name: value for name, value in (inherited | fields).items() if value is not None}, metadata=facts
+            )
+            return made
         return DomainAction(action_type=action_type, data=payload, metadata=facts, **(inherited | fields))
 
     def __repr__(self) -> str:

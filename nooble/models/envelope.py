@@ -1,19 +1,20 @@
-"""An action as it was read from the wire, and as little more as possible: the `DomainAction` that a person's code sees is
-made of it when somebody first asks, which most handlers never do."""
+"""An action as it travels, and as little more as possible: the `DomainAction` that a person's code sees is made of it when
+somebody first asks, which most handlers and most senders never do."""
 
 from __future__ import annotations
 
 import datetime
 import uuid
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from nooble.models.actions import DomainAction
+from nooble.models.ids import new_id
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """A `DomainAction` as it is read. Ids of the business are text; what the sender left out is `None`."""
+    """A `DomainAction` as it travels. Ids of the business are text; what a sender left out is `None`."""
 
     action_type: str
     data: dict[str, Any]
@@ -31,10 +32,30 @@ class Envelope(msgspec.Struct, gc=False):
     callback_action_type: str | None = None
     metadata: dict[str, Any] | None = None
 
-    def as_action(self, raw: bytes) -> DomainAction:
+    @classmethod
+    def new(cls, action_type: str, data: dict[str, Any], origin_service: str | None = None) -> Self:
+        """A new action of values that are known to fit."""
+        made = cls(action_type, data, new_id(), _now(_UTC))
+        made.origin_service, made.trace_id, made.metadata = origin_service, new_id(), {}
+        return made
+
+    def put(self, **known: Any) -> None:
+        """Set attributes to values that are known to fit."""
+        for name, value in known.items():
+            setattr(self, name, value)
+
+    def as_action(self, raw: bytes = b"{}") -> DomainAction:
         """The action; *raw* is what this was decoded from, for the fields that are not declared here."""
         return DomainAction.from_wire(msgspec.structs.asdict(self), raw)
 
 
+_UTC = datetime.UTC
+_now = datetime.datetime.now
+
 Message = DomainAction | Envelope
 """An action in either form: both have the same attributes."""
+
+
+def whole(message: Message) -> DomainAction:
+    """*message*, which was made here, as a person's code sees it."""
+    return message.as_action() if isinstance(message, Envelope) else message

@@ -14,6 +14,7 @@ from nooble.config import CommonAppSettings
 from nooble.errors.remote import raised_again
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.context import DEFAULT_CALL_TIMEOUT
+from nooble.models.envelope import Message
 from nooble.models.outcomes import Post
 
 if TYPE_CHECKING:
@@ -42,18 +43,19 @@ class HarnessClient(BaseRedisClient):
         super().__init__(service_name, redis_client, settings)
         self._others = others
 
-    def post(self, action: DomainAction, *, service: str | None = None) -> Post:
+    def post(self, action: Message, *, service: str | None = None) -> Post:
         """As of `BaseRedisClient`; whom it is for is there from now on."""
         post = super().post(action, service=service)
         self._others.expect(post.stream.split(":")[2])
         ids = _ids.get()
         if ids is not None:
+            assert action.action_id is not None
             ids.append(action.action_id)
         return post
 
     async def call(
         self,
-        action: DomainAction | str,
+        action: Message | str,
         data: Any = None,
         *,
         timeout: float = DEFAULT_CALL_TIMEOUT,

@@ -155,14 +155,16 @@ def _members(data: bytes) -> Any:
         return members
 
 
-def encode_action(action: DomainAction, codec: Codec) -> bytes:
+def encode_action(action: Message, codec: Codec) -> bytes:
     """*action* as bytes, undeclared fields included.
 
     Raises:
         MalformedAction: something in its data cannot be encoded.
     """
-    extra = action.extra
     try:
+        if isinstance(action, Envelope):
+            return codec.encode(action)
+        extra = action.extra
         return codec.encode({**action.__dict__, **extra} if extra else action.__dict__)
     except _UNENCODABLE as error:
         raise MalformedAction(f"action {action.action_type} cannot be encoded: {error}") from error

@@ -15,6 +15,7 @@ from nooble.errors import ContextClosed
 from nooble.models import ActionContext, DomainAction, DomainActionResponse, current_context
 from nooble.models import context as context_module
 from nooble.models.context import DEFAULT_CALL_TIMEOUT, TTL, find_context, set_current
+from nooble.models.envelope import Message, whole
 from nooble.models.outcomes import Post
 
 NOW = 1_000.0
@@ -38,17 +39,19 @@ class Recorded:
     sent: list[tuple[DomainAction, str | None]] = dataclasses.field(default_factory=list)
     called: list[tuple[DomainAction, float, str | None]] = dataclasses.field(default_factory=list)
 
-    def post(self, action: DomainAction, *, service: str | None = None) -> Post:
-        return Post(f"stream of {service or action.action_type.partition('.')[0]}", action.model_dump_json().encode())
+    def post(self, action: Message, *, service: str | None = None) -> Post:
+        return Post(
+            f"stream of {service or action.action_type.partition('.')[0]}", whole(action).model_dump_json().encode()
+        )
 
-    async def send(self, action: DomainAction, *, service: str | None = None) -> uuid.UUID:
-        self.sent.append((action, service))
-        return action.action_id
+    async def send(self, action: Message, *, service: str | None = None) -> uuid.UUID:
+        self.sent.append((whole(action), service))
+        return self.sent[-1][0].action_id
 
     async def call(
-        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
+        self, action: Message, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
     ) -> DomainActionResponse:
-        self.called.append((action, timeout, service))
+        self.called.append((whole(action), timeout, service))
         return DomainActionResponse(success=True, data={"answer": 42})
 
     def callback_queue(self, action_type: str) -> str:

@@ -30,6 +30,8 @@ from nooble.errors import (
     SelfCall,
 )
 from nooble.models import ActionContext, DomainAction, DomainActionResponse, ErrorDetail, current_context
+from nooble.models.context import shown
+from nooble.models.envelope import Message
 from nooble.models.outcomes import Answered, Buried, Completed, Expired, Failed, Outcome, Reply, Retried
 from nooble.retry import Retry
 from nooble.wire.delivery import Delivery
@@ -52,8 +54,8 @@ What = Callable[[DomainAction], Any]
 def execution(what: What, **options: Any) -> Execution:
     """An execution whose handler does *what*."""
 
-    async def handle(action: DomainAction, context: ActionContext) -> Any:
-        result = what(action)
+    async def handle(message: Message, context: ActionContext) -> Any:
+        result = what(shown(message, context))
         return await result if asyncio.iscoroutine(result) else result
 
     keys = QueueManager("nooble4", "test")
@@ -127,6 +129,25 @@ async def test_a_result_for_who_waits_is_a_reply() -> None:
 async def test_without_correlation_the_id_of_the_action_serves() -> None:
     of = delivery(callback_queue_name=QUEUE, correlation_id=None)
     assert answer(await outcome_of(lambda action: 1, of))["correlation_id"] == json.loads(of.data or b"")["action_id"]
+
+
+async def test_what_a_handler_has_changed_of_its_action_holds_for_the_answer() -> None:
+    other = f"{QUEUE}9"
+
+    def change(action: DomainAction) -> Any:
+        action.callback_queue_name, action.tenant_id = other, "acme"
+        return {"n": 1}
+
+    outcome = await outcome_of(change, delivery(callback_queue_name=QUEUE))
+    assert isinstance(outcome, Completed)
+    assert outcome.reply is not None
+    assert (outcome.reply.queue, answer(outcome)["tenant_id"]) == (other, "acme")
+
+
+async def test_a_failure_that_says_nothing_is_kept_where_nobody_waits() -> None:
+    outcome = await failure_of(lambda action: DomainActionResponse.model_construct(success=False, error=None))
+    assert isinstance(outcome, Buried)
+    assert "does not say what went wrong" in str(outcome.error)
 
 
 async def test_an_answer_speaks_the_language_of_the_request() -> None:
