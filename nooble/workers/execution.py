@@ -86,13 +86,13 @@ class Execution:
         """
         delivery, data = run.delivery, run.delivery.data
         try:
-            sent_as = delivery.entry_id
             if not delivery.is_fresh:
-                sent_as = delivery.first_id
                 self._refuse_crash_loop(delivery)
             if data is None or len(data) > self._max_payload_bytes:
                 raise self._unfit(data)
-            envelope = run.envelope = decode_envelope(data, sent_as)
+            envelope = run.envelope = decode_envelope(
+                data, delivery.entry_id if delivery.is_fresh else delivery.first_id
+            )
             run.action_type, run.action_id = envelope.action_type, envelope.action_id
             if envelope.metadata:
                 self._refuse_late(run, envelope)
