@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+import redis as redis_library
 import redis.asyncio as redis_asyncio
 import uvloop
 from hypothesis import settings as hypothesis_settings
@@ -102,6 +104,22 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return LOOPS if item.get_closest_marker("every_loop") else {"asyncio": LOOPS["asyncio"]}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays_is_no_garbage() -> None:
+    """Let no later collection look at what is there to stay: all modules, some thousands of tests, and what they reported.
+    Full ones, of which fuzzing asks for many, would take a fifth of a second each."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _version_read_once() -> Iterator[None]:
+    """The driver reads its own version from the disk for each of the thousands of clients that are made here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redis.utils.get_lib_version", functools.cache(redis_library.utils.get_lib_version))
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads the settings of the developer who runs it: no variable, and no `.env` in the working directory."""
@@ -118,9 +136,10 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def _servers() -> Iterator[Callable[[str], Server]]:
-    """The shared server of each kind, started when first asked for."""
+    """The shared server of each kind, started when first asked for. It looks every 10 ms, and not every 100, at whose
+    blocking command has waited long enough; those of `launch` are as they come."""
     with ExitStack() as running:
-        yield functools.cache(lambda kind: running.enter_context(Server(kind)))
+        yield functools.cache(lambda kind: running.enter_context(Server(kind, hz="100")))
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ async def test_when_reading_an_answer_removes_it_it_can_be_lost(
             if number == "1":
                 proxy.swallow(read)
             try:
-                answer = await client.call("demo.item.echo", {"n": number}, timeout=2)
+                answer = await client.call("demo.item.echo", {"n": number}, timeout=2 if protected else 1)
             except CallTimeout:
                 continue
             found.answers[number].append(answer.data["n"])

@@ -19,11 +19,11 @@ from redis.backoff import ConstantBackoff
 
 from tests.chaos.crew import Crew
 from tests.chaos.ledger import Ledger
+from tests.support.kinds import slowly_on_each
 from tests.support.platform import Platform
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.every_server
 LEASE = 0.4
 
 
@@ -121,12 +121,14 @@ async def chaos(
     assert len(ledger.lines("end")) >= actions
 
 
+@slowly_on_each
 async def test_nothing_is_lost_and_nothing_is_heard_twice(platform: Platform, ledger: Ledger, server: Server) -> None:
     """Some seconds of it."""
     await chaos(platform, ledger, server, actions=600, seed=20_261_122, timeout=40)
 
 
 @pytest.mark.nightly
+@pytest.mark.every_server
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_and_nothing_is_heard_twice_for_long(
     platform: Platform, ledger: Ledger, server: Server
@@ -136,6 +138,7 @@ async def test_nothing_is_lost_and_nothing_is_heard_twice_for_long(
 
 
 @pytest.mark.nightly
+@pytest.mark.every_server
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_though_the_server_is_killed_as_well(
     ledger: Ledger, launch: Callable[..., Server]
@@ -153,6 +156,7 @@ def another_seed() -> int:
     return int(os.environ.get("NOOBLE_SEED", "0")) or random.SystemRandom().randrange(2**32)
 
 
+@pytest.mark.every_server
 async def test_one_that_was_frozen_past_its_lease_finds_that_others_have_finished(
     platform: Platform, ledger: Ledger, server: Server
 ) -> None:
@@ -177,6 +181,7 @@ async def test_one_that_was_frozen_past_its_lease_finds_that_others_have_finishe
     assert await numbers_noted(platform) == once
 
 
+@slowly_on_each
 async def test_what_a_killed_one_had_is_done_by_others(platform: Platform, ledger: Ledger, server: Server) -> None:
     """All that it had at work and all that it had read ahead, a lease later."""
     queue = platform.queue()

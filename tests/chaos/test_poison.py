@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pytest
 import redis.asyncio
 
 from tests.chaos.crew import Crew
 from tests.chaos.ledger import Ledger
+from tests.support.kinds import slowly_on_each
 from tests.support.platform import Platform
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
 
-@pytest.mark.every_server
+@slowly_on_each
 async def test_poison_is_buried_and_the_innocent_beside_it_are_not(
     redis: redis.asyncio.Redis, server: Server, tmp_path: Path
 ) -> None:

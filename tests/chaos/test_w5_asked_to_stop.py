@@ -19,6 +19,7 @@ from tests.chaos.crew import Crew
 from tests.chaos.invariants import broken, i5_every_key_has_a_lifetime, i7_it_ends_as_it_should
 from tests.chaos.points import POINTS
 from tests.chaos.scene import Scene
+from tests.support.kinds import slowly_on_each
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -72,7 +73,7 @@ def test_w5_every_step_is_covered() -> None:
     assert {at.rpartition(":")[0] for at in AT} == set(POINTS)
 
 
-@pytest.mark.every_server
+@slowly_on_each
 async def test_w5_what_does_not_finish_within_the_grace_begins_elsewhere_in_a_second(scene: Scene) -> None:
     """Handlers that would take much longer, and what was read ahead behind them."""
     await scene.send(6, exactly=2.0)

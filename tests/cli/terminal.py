@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import typer.testing
 from typer.testing import CliRunner
 
 from nooble.cli.main import app
 
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # else all are made anew for each line typed
 ROOT = Path(__file__).parents[2]
 NOOBLE = (sys.executable, "-m", "nooble")
 PATIENCE = 20.0

@@ -69,6 +69,7 @@ def test_without_the_option_nothing_listens(pedidos: Terminal, redis_url: str) -
     assert not lines(run, "probes_listening")
 
 
+@pytest.mark.slow
 def test_what_waits_for_its_server_is_alive_and_not_ready_and_so_is_what_loses_it(
     pedidos: Terminal, launch: Launch
 ) -> None:
@@ -98,6 +99,7 @@ def test_while_it_drains_it_is_alive_and_not_ready(pedidos: Terminal, redis_url:
         assert run.ended() == 0
 
 
+@pytest.mark.slow
 def test_a_loop_that_stands_still_for_a_lease_is_dead_and_its_probe_says_so(pedidos: Terminal, redis_url: str) -> None:
     pedidos.write("pedidos.py", "import time\n" + PEDIDOS.replace("await asyncio.sleep", "time.sleep"))
     given = {"WORKER_LEASE_SECONDS": "0.5", "PROBE_PORT": "0"}

@@ -523,6 +523,7 @@ async def test_a_client_connects_when_it_is_used_and_leaves_nothing_behind(
 
 async def test_closing_ends_the_calls_in_flight(client: BaseRedisClient, server: Server) -> None:
     calls = [asyncio.create_task(client.call("orders.x")) for _ in range(3)]
+    await wait_until(lambda: server.client.xlen("nooble4:test:orders:streams:main") == 3, "they are sent")
     await wait_until(lambda: len(connections(server)) == 2, "they wait")
     await client.close()
     assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [ReplyLost] * 3

@@ -74,9 +74,10 @@ def test_success_is_for_debug() -> None:
 
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
-    """What is logged."""
+    """What is logged. Afterwards nothing is configured, as before."""
     with structlog.testing.capture_logs() as captured:
         yield captured
+    structlog.reset_defaults()
 
 
 def test_a_traceback_is_there_for_what_nobody_expected_alone(lines: list[dict[str, Any]]) -> None:

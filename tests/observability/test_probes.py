@@ -224,7 +224,7 @@ async def test_while_the_loop_stands_still_the_probe_says_so() -> None:
     async with observed([One()], port=0, patience=0.2) as health:
         assert health.live().ok
         found: list[Verdict] = []
-        looking = threading.Thread(target=lambda: (time.sleep(0.5), found.append(health.live())))
+        looking = threading.Thread(target=lambda: (time.sleep(0.3), found.append(health.live())))
         looking.start()
         looking.join()  # which blocks the loop
         assert not found[0].ok

@@ -280,9 +280,12 @@ async def test_the_tail_tells_what_is_written_and_what_is_buried(redis: Redis, m
         await asyncio.gather(listener, return_exceptions=True)
 
 
-async def test_the_tail_of_all_hears_of_services_that_come_later(redis: Redis, messages: Messages) -> None:
+async def test_the_tail_of_all_hears_of_services_that_come_later(
+    redis: Redis, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nooble.operations.following._LOOK_SECONDS", 0.2)
     await redis.set("nooble4:test:broken:streams:main", "x", ex=60)
-    tail = messages.tail(poll=0.5)
+    tail = messages.tail(poll=0.2)
     first = asyncio.ensure_future(anext(tail))
     try:
         await wait_until(lambda: _is_blocked(redis), "it listens to what there is")

@@ -137,6 +137,13 @@ def test_any_bytes_that_wait_for_a_retry(workplace: Workplace, batch: dict[bytes
     workplace.survives(attack)
 
 
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker looks for retries ten times a second, though none is due; to be asked for before it."""
+    monkeypatch.setattr("nooble.workers.upkeep._LONGEST_PAUSE", 0.1)
+
+
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("score", [float("inf"), 1e308, 2.0**63])
 def test_a_retry_that_is_never_due_holds_up_nobody(workplace: Workplace, score: float) -> None:
     async def attack() -> list[bytes]:
@@ -209,7 +216,10 @@ def test_whoever_waits_for_an_action_with_something_unreadable_inside_is_told(
 
 
 @pytest.mark.parametrize("kind", ["string", "hash"])
-def test_what_cannot_be_kept_is_held_and_told_while_others_are_served(workplace: Workplace, kind: str) -> None:
+def test_what_cannot_be_kept_is_held_and_told_while_others_are_served(
+    workplace: Workplace, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nooble.workers.settlement._HELD_PAUSE", 0.1)
     redis, letters, retries = workplace.redis, workplace.platform.dead_letters, workplace.platform.retries
 
     async def attack() -> list[bytes]:

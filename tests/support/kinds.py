@@ -6,6 +6,13 @@ import pytest
 
 from tests.support.servers import KINDS, find_binary
 
+_MISSING = {
+    kind: pytest.mark.skipif(not find_binary(kind), reason=f"this machine has no {kind} server") for kind in KINDS
+}
+slowly_on_each = pytest.mark.parametrize(
+    "server_kind", [pytest.param(kind, marks=[pytest.mark.slow, _MISSING[kind]]) for kind in KINDS]
+)
+"""Runs a test on every kind of server, all of them with the slow ones and none at night."""
 here_and_slowly_there = pytest.mark.parametrize(
     "server_kind",
     [
@@ -15,7 +22,7 @@ here_and_slowly_there = pytest.mark.parametrize(
                 kind,
                 marks=[
                     pytest.mark.slow,
-                    pytest.mark.skipif(not find_binary(kind), reason=f"this machine has no {kind} server"),
+                    _MISSING[kind],
                 ],
             )
             for kind in KINDS[1:]

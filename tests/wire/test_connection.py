@@ -221,8 +221,8 @@ async def test_a_silent_link_is_given_up_in_time(proxy: Proxy, connect: Any, way
     setattr(proxy, fault, True)
     before = time.monotonic()
     with pytest.raises(ReplyLost, match="no reply in time"):
-        await ask(connection, "PING", timeout=0.2)
-    assert 0.19 <= time.monotonic() - before < 1.0
+        await ask(connection, "PING", timeout=0.1)
+    assert 0.09 <= time.monotonic() - before < 1.0
 
 
 async def test_a_frozen_server_is_given_up_in_time(launch: Launch, connect: Connect) -> None:
@@ -239,8 +239,8 @@ async def test_a_command_that_blocks_within_its_time_is_not_given_up(
 ) -> None:
     connection = await connect(server.url, way)
     before = time.monotonic()
-    assert await ask(connection, "BLPOP", "never", 4 * hasty, timeout=6 * hasty) is None
-    assert time.monotonic() - before >= 4 * hasty
+    assert await ask(connection, "BLPOP", "never", 2 * hasty, timeout=4 * hasty) is None
+    assert time.monotonic() - before >= 2 * hasty
 
 
 async def test_a_reply_that_is_still_arriving_is_not_late(

@@ -80,7 +80,7 @@ async def test_what_a_living_worker_holds_stays_with_it(
     make: Make, here: Platform, clock: ClockShim, jump: int
 ) -> None:
     """After a jump forward all that is pending looks abandoned: its owner has a lease in which to renew it."""
-    lease = 1.0
+    lease = 0.8
     (entry_id,) = await take_as(DEAD, here, 1)  # not dead, only late: it renews more than half a lease after the jump
     worker = make(lambda action: None, worker_lease_seconds=lease)
     async with running(worker):
@@ -88,7 +88,7 @@ async def test_what_a_living_worker_holds_stays_with_it(
         clock.jump(jump)
         await wait_until(lambda: worker.heard(ClockJumped), "it is noticed")
         await asyncio.sleep(0.6 * lease)
-        for _ in range(6):
+        for _ in range(4):
             await here.redis.xclaim(here.stream, here.group, DEAD, 0, [entry_id], justid=True)
             await asyncio.sleep(0.2 * lease)
     assert worker.heard(Reclaimed) == []
@@ -153,7 +153,7 @@ async def test_a_clock_that_was_set_back_while_nobody_was_there_is_put_right(
     """Who comes to work later has no earlier reckoning to compare with."""
     await take_as(DEAD, here, 1)
     clock.jump(-HOUR)
-    worker = make(lambda action: None, worker_lease_seconds=0.8)
+    worker = make(lambda action: None, worker_lease_seconds=0.5)
     async with running(worker):
         await wait_until(here.is_done, "it is done")
     assert [told.deliveries for told in worker.heard(Reclaimed)] == [2]

@@ -268,20 +268,20 @@ async def test_a_handler_that_blocks_longer_than_the_lease_is_named_and_what_it_
     def work(action: DomainAction) -> str:
         if not action.data or len(worker.service.seen) > 2:
             return "done by who had it then"
-        time.sleep(0.8)
+        time.sleep(0.6)
         rows = server.client.xpending_range(platform.stream, platform.group, "-", "+", 10)
         (entry_id,) = [row["message_id"] for row in rows]
-        assert server.client.xclaim(platform.stream, platform.group, other, 600, [entry_id])
+        assert server.client.xclaim(platform.stream, platform.group, other, 400, [entry_id])
         return "done too late"
 
-    worker, platform = await hire(server, work, worker_lease_seconds=0.6)
+    worker, platform = await hire(server, work, worker_lease_seconds=0.4)
     queue = platform.queue()
     await platform.send("demo.thing.do", {"slow": True}, callback_queue_name=queue)
     assert (await platform.answer(queue))["data"] == {"result": "done by who had it then"}
     await wait_until(platform.is_done, "all is done")
     assert await platform.redis.llen(queue) == 0
     (blocked,) = worker.heard(LoopBlocked)
-    assert (blocked.action_types, blocked.lease) == ("demo.thing.do", 0.6)
+    assert (blocked.action_types, blocked.lease) == ("demo.thing.do", 0.4)
     assert blocked.seconds > 0.3
     assert [told.why for told in worker.heard(CommitRefused)] == ["taken"]
 

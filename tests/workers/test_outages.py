@@ -146,6 +146,7 @@ async def test_a_server_that_comes_back_with_everything_finds_it_being_finished(
     await client.aclose()
 
 
+@pytest.mark.slow
 async def test_workers_give_each_other_a_lease_after_an_outage(launch: Launch, settings: Settings) -> None:
     """Time went on while the server was away: who comes back first must not take what others had for left behind."""
     server = launch(appendonly="yes", appendfsync="always")

@@ -283,9 +283,10 @@ async def test_nothing_is_started_once_a_worker_is_quiet(employ: Employ, platfor
 
 
 async def test_what_the_server_gives_to_a_read_that_was_cut_off_is_handed_back(
-    redis: redis.asyncio.Redis, employ: Employ, platform: Platform
+    redis: redis.asyncio.Redis, employ: Employ, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if an action had come before the server noticed."""
+    monkeypatch.setattr("nooble.workers.consumer._AFTER_ALL", 0.1)
     worker = await employ(lambda action: None)
     await wait_until(lambda: worker.is_ready, "it works")
     await worker.quiet()
@@ -340,14 +341,14 @@ async def test_others_do_what_a_quiet_worker_leaves(employ: Employ, platform: Pl
 async def test_a_quiet_worker_keeps_its_leases_and_moves_retries(employ: Employ, platform: Platform) -> None:
     """Another one, with the same lease, would take over what is not renewed, and starts what was retried."""
     gate = Gate()
-    quiet = await employ(gate, worker_lease_seconds=0.4)
+    quiet = await employ(gate, worker_lease_seconds=0.3)
     await platform.send("demo.thing.do", {"n": 1})
     await wait_until(lambda: quiet.taken == 1, "it runs")
     await quiet.quiet()
-    other = await employ(lambda action: None, worker_lease_seconds=0.4)
+    other = await employ(lambda action: None, worker_lease_seconds=0.3)
     await platform.redis.zadd(platform.retries, {b"1-0\n" + msgspec.json.encode({"action_type": "demo.thing.do"}): 1})
     await wait_until(lambda: other.taken == 1, "the retry has run")
-    await asyncio.sleep(1.0)  # two leases
+    await asyncio.sleep(0.7)  # two leases
     assert [row["times_delivered"] for row in await platform.pending()] == [1]
     gate.open.set()
     await wait_until(platform.is_done, "it has ended")

@@ -75,11 +75,18 @@ async def test_stop_does_not_wait_for_a_server_that_is_away(nowhere: ServiceWork
         await nowhere.stop()
 
 
-@pytest.mark.parametrize("mishap", [Server.kill, pytest.param(Server.freeze, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("mishap", "last_words"), [(Server.kill, 0.2), pytest.param(Server.freeze, 2.0, marks=pytest.mark.slow)]
+)
 async def test_stop_ends_in_time_when_the_server_went_away(
-    launch: Launch, settings: Settings, mishap: Callable[[Server], None]
+    launch: Launch,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    mishap: Callable[[Server], None],
+    last_words: float,
 ) -> None:
-    """What had no end stays pending; the worker does not wait for it beyond the grace and a few seconds."""
+    """What had no end stays pending; the worker does not wait for it beyond the grace and its last words."""
+    monkeypatch.setattr("nooble.workers.engine._LAST_WORDS", last_words)
     server = launch()
     client = redis.asyncio.Redis.from_url(server.url)
     going = asyncio.Event()
@@ -93,7 +100,7 @@ async def test_stop_ends_in_time_when_the_server_went_away(
         await going.wait()
         mishap(server)
         before = time.monotonic()
-    assert time.monotonic() - before < 6
+    assert time.monotonic() - before < 4 + last_words
     await client.aclose()
 
 

@@ -164,7 +164,7 @@ async def test_a_handler_that_takes_longer_than_the_lease_runs_once(employ: Empl
     """The heartbeat holds it, though others look for what was left behind all the time."""
 
     async def work(action: DomainAction) -> None:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.6)
 
     workers = [await employ(work, worker_lease_seconds=0.2) for _ in range(3)]
     assert (await platform.ask("demo.thing.do"))["success"]
@@ -276,12 +276,12 @@ async def test_nothing_is_taken_over_while_what_is_at_work_may_still_kill(employ
             await asyncio.sleep(5)
 
     (entry,) = await leave_behind(platform)
-    worker = await employ(work, worker_concurrency=2, worker_lease_seconds=2.0, worker_grace_seconds=0)
+    worker = await employ(work, worker_concurrency=2, worker_lease_seconds=1.2, worker_grace_seconds=0)
     await platform.send("demo.young.do")
     await wait_until(lambda: begun, "it has begun")
     await platform.redis.xclaim(platform.stream, platform.group, DEAD, 0, [entry], idle=60_000, justid=True)
     await wait_until(lambda: worker.heard(Reclaimed), "it is taken over")
-    assert time.monotonic() - begun[0] >= 1.0
+    assert time.monotonic() - begun[0] >= 0.6
 
 
 async def test_a_long_handler_does_not_keep_others_from_being_taken_over(employ: Employ, platform: Platform) -> None:
