@@ -21,47 +21,52 @@ from nooble.wire.registry import MOST_ROUTES
 _LONGEST_DOC = 1_000
 _LONGEST_OPTION = 300
 
+Schema = Mapping[str, object] | None
+
 
 async def encoded_routes(declared: Callable[[], Iterable[Declared]]) -> bytes:
-    """What *declared* gives as JSON, at most `MOST_ROUTES` bytes: what is too much loses its schemas, and then is left out.
-    Gives way to the other loops after each: a schema can take a while."""
+    """What *declared* gives as JSON, at most `MOST_ROUTES` bytes: what is too much loses its schemas, and then is left out,
+    with all that comes after it. Gives way to the other loops after each: a schema can take a while."""
     kept: list[bytes] = []
     left = MOST_ROUTES - 2
     try:
         routes = list(declared())
     except Exception:  # what a service calls its routes may be something else
         return b""
+    known: dict[int, Schema] = {}
+
+    def schema_once(declared: Any) -> Schema:
+        """Many routes take the same type."""
+        if id(declared) not in known:
+            known[id(declared)] = schema_of(declared)
+        return known[id(declared)]
+
     for route in routes:
-        for whole in (True, False):
-            text = _encoded(route, whole)
-            if text is not None and len(text) < left:
-                kept.append(text)
-                left -= len(text) + 1
-                break
+        text = _encoded(route, schema_once)
+        if text is None or len(text) >= left:
+            text = _encoded(route, no_schema)
+        if text is not None and len(text) >= left:
+            break  # of ten thousand routes, most would be made for nothing
+        if text is not None:
+            kept.append(text)
+            left -= len(text) + 1
         await asyncio.sleep(0)
     return b"[" + b",".join(kept) + b"]" if kept else b""
 
 
-def _encoded(route: Declared, whole: bool) -> bytes | None:
+def _encoded(route: Declared, schema: Callable[[Any], Schema]) -> bytes | None:
     try:
-        return msgspec.json.encode(route_of(route, schemas=whole))
+        return msgspec.json.encode(route_of(route, schema))
     except Exception:  # a service can declare whatever it likes
         return None
 
 
-def route_of(declared: Declared, *, schemas: bool = True) -> Route:
-    """*declared* in words; with its JSON Schemas, if they are wanted."""
-    first, _, _ = declared.description.strip().partition("\n\n")
-    return Route(
-        action_type=declared.action_type,
-        doc=(first or declared.title)[:_LONGEST_DOC],
-        payload=schema_of(declared.model) if schemas else None,
-        response=schema_of(declared.response_model) if schemas else None,
-        options=_options(declared),
-    )
+def no_schema(declared: Any) -> Schema:
+    """For where there is no room for one."""
+    return None
 
 
-def schema_of(declared: Any) -> Mapping[str, object] | None:
+def schema_of(declared: Any) -> Schema:
     """The JSON Schema of a type, by the library that reads it; `None` if nothing is declared or none can be made."""
     if declared is None or declared is Any or declared is object:
         return None
@@ -71,6 +76,18 @@ def schema_of(declared: Any) -> Mapping[str, object] | None:
     except Exception:  # there are types of which no schema can be made, each library has its own errors for them
         return None
     return schema
+
+
+def route_of(declared: Declared, schema: Callable[[Any], Schema] = schema_of) -> Route:
+    """*declared* in words; *schema* makes its JSON Schemas."""
+    first, _, _ = declared.description.strip().partition("\n\n")
+    return Route(
+        action_type=declared.action_type,
+        doc=(first or declared.title)[:_LONGEST_DOC],
+        payload=schema(declared.model),
+        response=schema(declared.response_model),
+        options=_options(declared),
+    )
 
 
 def _schema(declared: Any) -> dict[str, Any]:

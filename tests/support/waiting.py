@@ -32,7 +32,7 @@ async def wait_until(
                 if value:
                     return value
                 await asyncio.sleep(pause)
-                pause = min(pause * 1.5, 0.05)
+                pause = min(pause * 1.5, 0.01)
     except TimeoutError:
         if not limit.expired():
             raise
