@@ -106,7 +106,7 @@ class DomainAction(BaseModel):
             raw: the bytes it was decoded from; fields that are not declared here are looked up in them when asked for.
         """
         action = _blank(cls)
-        _set(action, "__dict__", values)
+        _set_dict(action, values)
         _set_fields_set(action, _ALL_FIELDS)
         extra = _Undecoded()
         extra.raw = raw
@@ -215,7 +215,7 @@ class DomainActionResponse(BaseModel):
     def from_wire(cls, values: dict[str, Any]) -> DomainActionResponse:
         """An answer of *values* that the wire has decoded and checked: every field by name. Nothing is validated again."""
         answer = _blank_answer(cls)
-        _set(answer, "__dict__", values)
+        _set_dict(answer, values)
         _set_fields_set(answer, set(values))
         _set_extra(answer, {})
         _set_private(answer, None)
@@ -258,7 +258,7 @@ def _without_secrets(arguments: Any, names: frozenset[str]) -> Any:
 _MOST_TOLD = 50_000
 _ALL_FIELDS = set(DomainAction.model_fields)
 _blank, _blank_answer = DomainAction.__new__, DomainActionResponse.__new__
-_set = object.__setattr__
+_set_dict = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set, _set_extra, _set_private = (
     getattr(BaseModel, f"__pydantic_{slot}__").__set__ for slot in ("fields_set", "extra", "private")
 )

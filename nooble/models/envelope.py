@@ -46,9 +46,10 @@ class Envelope(msgspec.Struct, gc=False):
 
     def as_action(self, raw: bytes = b"{}") -> DomainAction:
         """The action; *raw* is what this was decoded from, for the fields that are not declared here."""
-        return DomainAction.from_wire(msgspec.structs.asdict(self), raw)
+        return DomainAction.from_wire(_fields_of(self), raw)
 
 
+_fields_of = msgspec.structs.asdict
 _UTC = datetime.UTC
 _now = datetime.datetime.now
 
