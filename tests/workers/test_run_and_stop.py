@@ -139,8 +139,11 @@ async def test_a_handler_that_stops_another_worker_waits_for_it(
     await employ(stop_other, "demo")
     async with running(other):
         await wait_until(lambda: "Engine" in repr(other), "it runs")
-        answers = [await platform.ask("demo.thing.do") for _ in range(2)]
-    assert any("stopped" in str(answer["data"]) for answer in answers)
+        for _ in range(20):  # whoever waits first takes it
+            answer = await platform.ask("demo.thing.do")
+            if "stopped" in str(answer["data"]):
+                break
+    assert "stopped" in str(answer["data"])
 
 
 async def test_a_worker_can_be_stopped_while_it_starts(redis: redis.asyncio.Redis, settings: Settings) -> None:
