@@ -98,7 +98,7 @@ class BaseRedisClient:
     # ── short names ──
     async def send(
         self,
-        action: Message | str,
+        action: DomainAction | str,
         data: Any = None,
         *,
         service: str | None = None,
@@ -145,7 +145,7 @@ class BaseRedisClient:
 
     async def send_many(
         self,
-        actions: Iterable[Message | tuple[str, Any]],
+        actions: Iterable[DomainAction | tuple[str, Any]],
         *,
         service: str | None = None,
         durability: Durability | None = None,
@@ -193,7 +193,7 @@ class BaseRedisClient:
 
     async def call(
         self,
-        action: Message | str,
+        action: DomainAction | str,
         data: Any = None,
         *,
         timeout: float = DEFAULT_CALL_TIMEOUT,
@@ -235,7 +235,7 @@ class BaseRedisClient:
 
     async def call_back(
         self,
-        action: Message | str,
+        action: DomainAction | str,
         data: Any = None,
         *,
         callback_action_type: str,
@@ -258,7 +258,7 @@ class BaseRedisClient:
             ForbiddenCallback: *callback_action_type* does not belong to this service.
             As `send`, otherwise.
         """
-        made = self._made(action, data, fields)
+        made = whole(self._made(action, data, fields))
         made.correlation_id = made.correlation_id or new_id()
         made.callback_action_type = callback_action_type
         made.callback_queue_name = self.callback_queue(callback_action_type)
@@ -267,7 +267,7 @@ class BaseRedisClient:
         )
 
     def post(self, action: Message, *, service: str | None = None) -> Post:
-        """*action*, addressed and encoded, not sent.
+        """*action*, in either of its forms, addressed and encoded, not sent.
 
         Raises:
             PayloadTooLarge: it has more than `max_payload_bytes`.
@@ -331,8 +331,8 @@ class BaseRedisClient:
             return self._usual
         return chosen(action, self.queue_manager, self.settings, idempotency_key, durability, room_timeout)
 
-    def _made(self, action: Message | str, data: Any, fields: dict[str, Any]) -> Message:
-        if type(action) is not str and isinstance(action, Message):
+    def _made(self, action: DomainAction | str, data: Any, fields: dict[str, Any]) -> Message:
+        if type(action) is not str and isinstance(action, DomainAction):
             if data is None and not fields:
                 return action
             raise TypeError("a DomainAction carries its own data and fields; pass those only with an action type")

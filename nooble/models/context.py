@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 import msgspec
 
@@ -16,9 +16,11 @@ from nooble.errors import ContextClosed
 from nooble.logger import get_logger
 from nooble.models.actions import DomainAction, DomainActionResponse
 from nooble.models.effects import Effects
-from nooble.models.envelope import Envelope, Message
+from nooble.models.envelope import Envelope, Message, whole
+from nooble.models.ids import new_id
 from nooble.models.outcomes import Post
 from nooble.models.payloads import as_payload, has_names
+from nooble.models.sensitive import Sensitive
 
 DEFAULT_CALL_TIMEOUT = 30.0
 """Seconds that a call waits when nobody says otherwise (the platform's default)."""
@@ -39,11 +41,11 @@ class Reach(Protocol):
     def post(self, action: Message, *, service: str | None = None) -> Post:
         """*action*, addressed and encoded, not sent."""
 
-    async def send(self, action: Message, *, service: str | None = None) -> uuid.UUID:
+    async def send(self, action: DomainAction, *, service: str | None = None) -> uuid.UUID:
         """Send *action* at once."""
 
     async def call(
-        self, action: Message, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None, **how: Any
+        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None, **how: Any
     ) -> DomainActionResponse:
         """Send *action* and wait for its answer."""
 
@@ -80,7 +82,7 @@ class ActionContext(msgspec.Struct, eq=False):
     deadline: float | None = None
     joins_commit: bool = False
     sole_stream: str | None = None
-    raw: bytes = b""
+    raw: Annotated[bytes, Sensitive()] = b""
     outbox: list[Post] | None = None
     written: Effects | None = None
     is_open: bool = True
@@ -93,6 +95,10 @@ class ActionContext(msgspec.Struct, eq=False):
         if isinstance(message, Envelope):
             message = self.message = message.as_action(self.raw)
         return message
+
+    @action.setter
+    def action(self, action: DomainAction) -> None:
+        self.message = action
 
     @property
     def idempotency_key(self) -> str:
@@ -196,7 +202,8 @@ class ActionContext(msgspec.Struct, eq=False):
         wait = DEFAULT_CALL_TIMEOUT if timeout is None else timeout
         how = {name: fields.pop(name) for name in _FOR_CLIENTS if name in fields}
         action = self._follow_up(action_type, data, metadata, _UNCORRELATED | fields)
-        return await reach.call(action, timeout=wait if left is None else min(wait, left), service=service, **how)
+        wait = wait if left is None else min(wait, left)
+        return await reach.call(whole(action), timeout=wait, service=service, **how)
 
     def nested(self, action: DomainAction) -> Self:
         """A context for *action*, done as a part of this one: what is sent through it joins the same commit.
@@ -245,7 +252,7 @@ class ActionContext(msgspec.Struct, eq=False):
         reach = self._reachable()
         assert action.action_id is not None
         if not self.joins_commit:
-            return await reach.send(action, service=service)
+            return await reach.send(whole(action), service=service)
         post = reach.post(action, service=service)
         if self.outbox is None:
             self.outbox = []
@@ -268,15 +275,17 @@ class ActionContext(msgspec.Struct, eq=False):
         payload = as_payload(data)
         if has_names(payload) and (not fields or fields == _UNCORRELATED):
             made = Envelope.new(action_type, payload)
-            made.put(
-                **{name: value for name, value in (inherited | fields).items() if value is not None}, metadata=facts
-            )
+            made.put(**(inherited | fields), metadata=facts)
+            made.trace_id = made.trace_id or new_id()
             return made
         return DomainAction(action_type=action_type, data=payload, metadata=facts, **(inherited | fields))
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"
         return f"<ActionContext {self.message.action_type} {self.message.action_id} attempt={self.attempt} {state}>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("message", self.message), ("attempt", self.attempt), ("is_open", self.is_open)]
 
 
 def shown(message: Message, context: ActionContext) -> DomainAction:

@@ -13,11 +13,17 @@ from nooble.models.actions import DomainAction
 from nooble.models.ids import new_id
 
 
-class Envelope(msgspec.Struct, gc=False):
+class _Content(msgspec.Struct, gc=False, kw_only=True):
+    """What is written last: of an action that is too large its beginning is kept, and that has the ids."""
+
+    data: dict[str, Any]
+    metadata: dict[str, Any] | None = None
+
+
+class Envelope(_Content, gc=False):
     """A `DomainAction` as it travels. Ids of the business are text; what a sender left out is `None`."""
 
     action_type: str
-    data: dict[str, Any]
     action_id: uuid.UUID | None = None
     timestamp: datetime.datetime | None = None
     tenant_id: str | None = None
@@ -30,12 +36,11 @@ class Envelope(msgspec.Struct, gc=False):
     trace_id: uuid.UUID | None = None
     callback_queue_name: str | None = None
     callback_action_type: str | None = None
-    metadata: dict[str, Any] | None = None
 
     @classmethod
     def new(cls, action_type: str, data: dict[str, Any], origin_service: str | None = None) -> Self:
         """A new action of values that are known to fit."""
-        made = cls(action_type, data, new_id(), _now(_UTC))
+        made = cls(action_type, new_id(), _now(_UTC), data=data)
         made.origin_service, made.trace_id, made.metadata = origin_service, new_id(), {}
         return made
 
@@ -47,6 +52,12 @@ class Envelope(msgspec.Struct, gc=False):
     def as_action(self, raw: bytes = b"{}") -> DomainAction:
         """The action; *raw* is what this was decoded from, for the fields that are not declared here."""
         return DomainAction.from_wire(_fields_of(self), raw)
+
+    def __repr__(self) -> str:
+        return repr(self.as_action())  # which shows nothing sensitive
+
+    def __rich_repr__(self) -> Any:
+        return self.as_action().__repr_args__()
 
 
 _fields_of = msgspec.structs.asdict

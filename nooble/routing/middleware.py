@@ -13,7 +13,7 @@ Next = Callable[[DomainAction, ActionContext], Awaitable[Any]]
 """What a middleware calls to go on: the next middleware, at last the handler."""
 
 Call = Callable[[Message, ActionContext], Awaitable[Any]]
-"""A `Next` that also takes an action as it was read, and makes no more of it than is asked for."""
+"""A `Next` that also takes an `Envelope`."""
 
 Middleware = Callable[[DomainAction, ActionContext, Next], Awaitable[Any]]
 """`async def middleware(action, context, call_next)`: does what it wants before and after

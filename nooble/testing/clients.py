@@ -55,7 +55,7 @@ class HarnessClient(BaseRedisClient):
 
     async def call(
         self,
-        action: Message | str,
+        action: DomainAction | str,
         data: Any = None,
         *,
         timeout: float = DEFAULT_CALL_TIMEOUT,

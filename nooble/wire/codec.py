@@ -138,7 +138,7 @@ def salvage(data: bytes | None) -> DomainAction | None:
     except Exception:  # hostile bytes
         return None
     action_type = values.get("action_type")
-    envelope = Envelope(action_type[:MAX_ACTION_TYPE] if isinstance(action_type, str) else "", {}, **readable)
+    envelope = Envelope(action_type[:MAX_ACTION_TYPE] if isinstance(action_type, str) else "", data={}, **readable)
     envelope.metadata = envelope.metadata or {}
     return envelope.as_action(data)
 

@@ -35,11 +35,11 @@ async def encoded_routes(declared: Callable[[], Iterable[Declared]]) -> bytes:
         return b""
     known: dict[int, Schema] = {}
 
-    def schema_once(declared: Any) -> Schema:
+    def schema_once(kind: Any) -> Schema:
         """Many routes take the same type."""
-        if id(declared) not in known:
-            known[id(declared)] = schema_of(declared)
-        return known[id(declared)]
+        if id(kind) not in known:
+            known[id(kind)] = schema_of(kind)
+        return known[id(kind)]
 
     for route in routes:
         text = _encoded(route, schema_once)

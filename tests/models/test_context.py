@@ -44,14 +44,14 @@ class Recorded:
             f"stream of {service or action.action_type.partition('.')[0]}", whole(action).model_dump_json().encode()
         )
 
-    async def send(self, action: Message, *, service: str | None = None) -> uuid.UUID:
-        self.sent.append((whole(action), service))
-        return self.sent[-1][0].action_id
+    async def send(self, action: DomainAction, *, service: str | None = None) -> uuid.UUID:
+        self.sent.append((action, service))
+        return action.action_id
 
     async def call(
-        self, action: Message, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
+        self, action: DomainAction, *, timeout: float = DEFAULT_CALL_TIMEOUT, service: str | None = None
     ) -> DomainActionResponse:
-        self.called.append((whole(action), timeout, service))
+        self.called.append((action, timeout, service))
         return DomainActionResponse(success=True, data={"answer": 42})
 
     def callback_queue(self, action_type: str) -> str:

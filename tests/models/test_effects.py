@@ -13,7 +13,6 @@ import pytest
 from nooble.errors import ContextClosed
 from nooble.models import ActionContext, DomainAction
 from nooble.models.effects import OWN_KINDS, Effects
-from nooble.models.envelope import Message, whole
 from nooble.wire.keys import QueueManager
 from tests.support.keys import PERMANENT_KINDS
 
@@ -192,8 +191,8 @@ async def test_a_call_hands_them_on() -> None:
     heard: dict[str, Any] = {}
 
     class Reach:
-        async def call(self, action: Message, **options: Any) -> None:
-            heard.update(options, fields=set(whole(action).model_extra or {}))
+        async def call(self, action: DomainAction, **options: Any) -> None:
+            heard.update(options, fields=set(action.model_extra or {}))
 
     context = ActionContext(ACTION, Reach(), joins_commit=True)  # type: ignore[arg-type]
     await context.call("a.b", idempotency_key="7", durability="fsync", room_timeout=1.0, timeout=2.0)

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.pretty import pretty_repr
 
 from nooble import BaseService, action
 from nooble.models import ActionContext, DomainAction
 from nooble.models.context import shown
 from nooble.models.envelope import Envelope
+from nooble.observability.redaction import redact_line
 from nooble.routing import ActionRouter
 from nooble.wire.codec import JSON, MSGPACK, Codec, decode_envelope
 from nooble.workers.isolation import begin
@@ -27,7 +29,7 @@ def _count(monkeypatch: pytest.MonkeyPatch) -> None:
     made.clear()
     make = Envelope.as_action
 
-    def as_action(self: Envelope, raw: bytes) -> DomainAction:
+    def as_action(self: Envelope, raw: bytes = b"{}") -> DomainAction:
         made.append(make(self, raw))
         return made[-1]
 
@@ -82,6 +84,29 @@ def test_what_is_told_of_a_context_asks_for_no_action() -> None:
     assert "shop.order.make" in repr(context)
     assert context.idempotency_key == SENT["action_id"]
     assert made == []
+
+
+def test_another_action_may_be_put_in_its_place() -> None:
+    context, other = arrived(), DomainAction(action_type="a.b", data={})
+    context.action = other
+    assert context.message is context.action is other
+
+
+@pytest.mark.parametrize("show", [repr, pretty_repr], ids=["repr", "rich"])
+def test_nothing_sensitive_is_shown_of_it(show: Any) -> None:
+    data = JSON.encode(SENT | {"data": {"password": "hunter2"}})
+    context = ActionContext(decode_envelope(data), raw=data)
+    assert "hunter2" not in show(context.message) + show(context)
+    line = str(redact_line(None, "info", {"event": "x", "context": context}))
+    assert "hunter2" not in line
+    assert '"data"' not in line  # nor what it was read from, where only names tell what is sensitive
+    assert "shop.order.make" in show(context.message)
+
+
+def test_of_one_that_is_cut_off_the_ids_are_left() -> None:
+    written = JSON.encode(Envelope.new("a.b", {"text": "x" * 5_000}))
+    before, _, _ = written.partition(b'"data"')
+    assert all(name in before for name in (b"action_type", b"action_id", b"trace_id", b"callback_queue_name"))
 
 
 # ── who asks ──
