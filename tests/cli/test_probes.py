@@ -89,6 +89,7 @@ def test_what_waits_for_its_server_is_alive_and_not_ready_and_so_is_what_loses_i
         assert run.end() == 0
 
 
+@pytest.mark.slow
 def test_while_it_drains_it_is_alive_and_not_ready(pedidos: Terminal, redis_url: str) -> None:
     with pedidos.start("run", "pedidos", "--redis-url", redis_url, "--probe-port", "0") as run:
         assert pedidos.type("send", "pedidos.pedido.dormir", "seconds:=1", "--redis-url", redis_url).code == 0

@@ -70,6 +70,7 @@ async def test_a_durability_that_is_none_is_told(launch: Launch) -> None:
         assert await platform.backlog() == 0
 
 
+@pytest.mark.slow
 async def test_on_replicas(launch: Launch) -> None:
     primary = launch(repl_diskless_sync_delay="0")
     async with client_of(primary, durability_timeout_seconds=0.2) as (client, platform):

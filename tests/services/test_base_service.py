@@ -287,6 +287,7 @@ async def test_a_service_that_never_called_its_base_still_starts_and_runs() -> N
         assert await service.process_action(asked("careless.thing.do")) == 1
 
 
+@pytest.mark.slow
 async def test_ten_thousand_routes_answer_like_one() -> None:
     router = ActionRouter("many.thing")
     for number in range(10_000):
