@@ -122,7 +122,15 @@ class Worker:
         self.log = get_logger().bind(worker=number)
 
     def start(self, work: Work) -> None:
-        """Start a process, and give it its order."""
+        """Start a process, and give it its order. Probes look on from a thread of their own: what was known of the process
+        before is forgotten first."""
+        self._unread = b""
+        self.asked, self.kill_at, self.grace = "", 0.0, _GRACE
+        self.ready_at, self.last = 0.0, dict[str, Any]()
+        self.heard_at = time.monotonic()
+        self.ease = random.uniform(0.0, 0.1)
+        self.words = ""
+        self.began = time.monotonic()
         order, orders = os.pipe()
         self.reports, report = os.pipe()
         words = [sys.executable, "-m", self._module, str(order), str(report)]
@@ -139,13 +147,6 @@ class Worker:
         os.set_blocking(self.reports, False)
         self._orders = os.fdopen(orders, "w")
         self.tell(json.dumps(asdict(work)))
-        self._unread = b""
-        self.asked, self.kill_at, self.grace = "", 0.0, _GRACE
-        self.ready_at, self.last = 0.0, dict[str, Any]()
-        self.heard_at = time.monotonic()
-        self.ease = random.uniform(0.0, 0.1)
-        self.words = ""
-        self.began = time.monotonic()
 
     def tell(self, line: str) -> None:
         """Tell it *line*, if it still listens."""

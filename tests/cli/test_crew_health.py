@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nooble.cli import crew_health as module
+from nooble.cli import worker_process
 from nooble.cli.crew_health import PATIENCE, CrewHealth, crew_probes
-from nooble.cli.worker_process import Worker
+from nooble.cli.worker_process import Work, Worker
 from nooble.observability.systemd import Notifier
 from tests.observability.test_systemd import Manager
 from tests.support.settings import make_settings
@@ -98,3 +100,23 @@ def test_the_folder_of_the_metrics_is_there_for_the_workers_and_gone_with_them(
         forget(999_999)
     assert not folder.exists()
     assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == "/of/somebody/else"
+
+
+def test_a_probe_that_comes_while_a_process_starts_finds_nothing_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[object] = []
+
+    class Watched(Worker):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "process" and value is not None:
+                seen.append(CrewHealth([self]).ready().facts["workers"])
+
+    monkeypatch.setattr(worker_process.subprocess, "Popen", lambda *_, **__: SimpleNamespace(pid=1, returncode=0))
+    worker = Watched(1)
+    for _ in range(2):
+        worker.start(Work(targets=["tienda"]))
+        worker.last |= {"health": {"ready": True, "live": True}}
+        worker.bury()
+    assert seen == [{"1": "starting"}] * 2
