@@ -113,8 +113,8 @@ class BaseRedisClient:
             action: a `DomainAction`, or the type of one that is made of *data* and *fields*.
             data: the payload: a mapping, a pydantic model, a Struct, a dataclass.
             service: the service that does it, if it is not the first segment of the type.
-            idempotency_key: names what is to be done once: sent again with it within `idempotency_window_seconds`, also
-                after a lost reply or by another process, it is the same action.
+            idempotency_key: names what is to be done once: sent again with it and the same type, also after a lost reply
+                or by another process, within `idempotency_window_seconds`, it is the same action.
             durability: what to wait for, instead of the setting: `"server"`, `"fsync"` or `"replicated"`.
             room_timeout: seconds to wait for room, if the stream is full.
             fields: further fields of the action: `tenant_id`, `trace_id`, `metadata`, …
